@@ -1,0 +1,28 @@
+"""Names for things: every id is its own type, so that mypy keeps a job's apart from a lease's.
+
+All ids are text on the wire and in the log. Builds, jobs and sources are 40 lower-case hex digits
+(20 bytes, distbuild's `build.ID`); leases are 32 hex digits of randomness, because a lease's id is the
+secret that entitles a worker to report; a worker's id is whatever the worker calls itself.
+"""
+
+import re
+from typing import NewType
+
+BuildId = NewType("BuildId", str)
+JobId = NewType("JobId", str)
+SourceId = NewType("SourceId", str)
+LeaseId = NewType("LeaseId", str)
+WorkerId = NewType("WorkerId", str)
+# sha256 over what a job is made of: its commands, its sources' contents, its dependencies' digests.
+SpecDigest = NewType("SpecDigest", str)
+# sha256 of a blob's bytes, 64 hex digits.
+BlobDigest = NewType("BlobDigest", str)
+# 1, 2, 3 … in the log, without a hole; 0 is "before the first record".
+Position = NewType("Position", int)
+
+_HEX40 = re.compile(r"[0-9a-f]{40}\Z")
+
+
+def is_hex40(text: str) -> bool:
+    """Is this a distbuild id: exactly 40 lower-case hex digits?"""
+    return _HEX40.match(text) is not None
