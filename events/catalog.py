@@ -1,0 +1,375 @@
+"""Every fact there can be. What is not in this catalog did not happen.
+
+Rules: past tense; frozen; JSON-shaped values only; ids, never objects; the type alone decides the new
+status of what it is about; bytes never enter the log (output and artifacts are sizes and digests). A
+field with a default is left out of the log while it has it, so a new field never changes old records.
+
+Every command leaves an input fact that holds all it brought, and whatever a "why?" will need later is a
+reason code in the event that decided it.
+"""
+
+from typing import ClassVar, TypeAlias, get_args
+
+from attrs import field, frozen
+
+from events.ids import BlobDigest, BuildId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
+
+
+@frozen(kw_only=True)
+class Command:
+    """One command of a job as the client wrote it; the worker renders the templates."""
+
+    exec: tuple[str, ...] = ()
+    environ: tuple[str, ...] = ()
+    working_directory: str = ""
+    cat_template: str = ""
+    cat_output: str = ""
+
+
+# --- the coordinator itself
+
+
+@frozen(kw_only=True)
+class CoordinatorStarted:
+    """A coordinator took the log over; every live lease is renewed, since our downtime is nobody's fault.
+
+    All times in seconds. `cache_timeout` and `deps_timeout` are distbuild's: how long a job waits for a
+    worker that holds its own result, and then for one that holds a dependency.
+    """
+
+    epoch: int
+    version: str
+    lease_seconds: float
+    worker_silence_seconds: float
+    job_seconds_max: float
+    cache_timeout: float
+    deps_timeout: float
+    losses_max: int
+
+
+@frozen(kw_only=True)
+class CoordinatorStalled:
+    """The coordinator did nothing for a while (paused, slow disk); live leases are renewed as on a start."""
+
+    seconds: float
+
+
+@frozen(kw_only=True)
+class TimePassed:
+    """The alarm rang: some deadline is over."""
+
+
+# --- workers
+
+
+@frozen(kw_only=True)
+class WorkerJoined:
+    """A worker reported for the first time, or again after it was lost or restarted.
+
+    `native` workers name leases and sessions; others speak plain distbuild and are known by their URL.
+    """
+
+    worker: WorkerId
+    session: str = ""
+    slots: int = 0
+    labels: dict[str, str] = field(factory=dict)
+    native: bool = False
+
+
+@frozen(kw_only=True)
+class HeartbeatReceived:
+    """A worker's report, as the difference from what State already says, so that a long log stays small.
+
+    `unreported`: live leases of this worker that it does not say it runs (they are owed to it);
+    `strays`: leases or jobs it says it runs or ran that are not leased to it; `mute`: it says nothing
+    about what it runs.
+    """
+
+    worker: WorkerId
+    slots_free: int
+    mute: bool = False
+    unreported: tuple[LeaseId, ...] = ()
+    strays: tuple[str, ...] = ()
+    finished: tuple[LeaseId, ...] = ()
+    draining: bool = False
+
+
+@frozen(kw_only=True)
+class WorkRequested:
+    """A worker whose heartbeat was held got asked for again, because there is work now."""
+
+    worker: WorkerId
+    slots_free: int
+
+
+@frozen(kw_only=True)
+class WorkerLost:
+    """A worker was silent for too long, or came back as a new process; its leases and artifacts are gone."""
+
+    worker: WorkerId
+    reason: str
+
+
+# --- sources and artifacts: blobs stay on disk, the log says where
+
+
+@frozen(kw_only=True)
+class SourceStored:
+    """A source file is on the coordinator's disk; `blob` is the SHA-256 of what really arrived."""
+
+    source: SourceId
+    blob: BlobDigest
+    size: int
+
+
+@frozen(kw_only=True)
+class SourceDropped:
+    """A source file is no longer on the coordinator's disk."""
+
+    source: SourceId
+    reason: str
+
+
+@frozen(kw_only=True)
+class ArtifactCached:
+    """A worker holds the artifact of this job; `digest` is empty when nobody knows of which spec."""
+
+    worker: WorkerId
+    job: JobId
+    digest: SpecDigest
+
+
+@frozen(kw_only=True)
+class ArtifactDropped:
+    """A worker no longer holds this artifact."""
+
+    worker: WorkerId
+    job: JobId
+    reason: str
+
+
+# --- builds
+
+
+@frozen(kw_only=True)
+class BuildStarted:
+    """A client handed in a graph of `jobs` jobs; `SourcesDeclared` and `JobAdded` records hold it.
+
+    `key` makes a repeated start harmless: the same key is the same build. `detached` builds outlive
+    their client.
+    """
+
+    build: BuildId
+    name: str = ""
+    jobs: int
+    key: str = ""
+    keep_going: bool = False
+    detached: bool = False
+
+
+@frozen(kw_only=True)
+class SourcesDeclared:
+    """Source files of the build: path by source id."""
+
+    build: BuildId
+    files: dict[SourceId, str]
+
+
+@frozen(kw_only=True)
+class JobAdded:
+    """One vertex of the build's graph."""
+
+    build: BuildId
+    job: JobId
+    name: str = ""
+    inputs: tuple[str, ...] = ()
+    deps: tuple[JobId, ...] = ()
+    commands: tuple[Command, ...] = ()
+    timeout_seconds: float = 0.0
+
+
+@frozen(kw_only=True)
+class SignalReceived:
+    """What a client told its build: `upload-done` or `cancel`."""
+
+    build: BuildId
+    signal: str
+    reason: str = ""
+
+
+@frozen(kw_only=True)
+class SourcesReady:
+    """All sources are here: jobs may run."""
+
+    build: BuildId
+
+
+@frozen(kw_only=True)
+class BuildSucceeded:
+    """Every job succeeded."""
+
+    build: BuildId
+
+
+@frozen(kw_only=True)
+class BuildFailed:
+    """At least one job failed; the others have ended too."""
+
+    build: BuildId
+    error: str
+
+
+@frozen(kw_only=True)
+class BuildCancelled:
+    """Somebody, or the absence of somebody, ended the build."""
+
+    build: BuildId
+    reason: str
+
+
+@frozen(kw_only=True)
+class BuildForgotten:
+    """Retention let the ended build go from the state; its records stay."""
+
+    build: BuildId
+
+
+# --- jobs
+
+
+@frozen(kw_only=True)
+class JobQueued:
+    """All dependencies are there: the job waits for a worker. `digest` covers all that it is made of."""
+
+    build: BuildId
+    job: JobId
+    digest: SpecDigest
+
+
+@frozen(kw_only=True)
+class JobBlocked:
+    """A queued job has to wait again, because the artifact of a dependency was lost."""
+
+    build: BuildId
+    job: JobId
+    reason: str
+
+
+@frozen(kw_only=True)
+class JobLeased:
+    """A worker may run the job. `reason`: why this worker now (see `events.schedule`)."""
+
+    build: BuildId
+    job: JobId
+    lease: LeaseId
+    worker: WorkerId
+    attempt: int
+    reason: str
+
+
+@frozen(kw_only=True)
+class JobReleased:
+    """The lease ended without an answer; the job is queued again."""
+
+    build: BuildId
+    job: JobId
+    lease: LeaseId
+    reason: str
+
+
+@frozen(kw_only=True)
+class JobSucceeded:
+    """The worker ran the job, its artifact lies with it; sizes of output in bytes."""
+
+    build: BuildId
+    job: JobId
+    lease: LeaseId
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+
+
+@frozen(kw_only=True)
+class JobFailed:
+    """The job ran and failed, or could not be run at all (`exit_code` -1)."""
+
+    build: BuildId
+    job: JobId
+    lease: LeaseId
+    exit_code: int
+    error: str
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+
+
+@frozen(kw_only=True)
+class JobCancelled:
+    """The job will not run, or not to its end."""
+
+    build: BuildId
+    job: JobId
+    reason: str
+
+
+@frozen(kw_only=True)
+class JobReused:
+    """The job did not run: `lease` did the same work before, and its artifact is still there."""
+
+    build: BuildId
+    job: JobId
+    digest: SpecDigest
+    lease: LeaseId
+
+
+@frozen(kw_only=True)
+class JobReopened:
+    """The only artifact of a succeeded job was lost while the build still needs it: it will run again."""
+
+    build: BuildId
+    job: JobId
+    reason: str
+
+
+Event: TypeAlias = (
+    CoordinatorStarted
+    | CoordinatorStalled
+    | TimePassed
+    | WorkerJoined
+    | HeartbeatReceived
+    | WorkRequested
+    | WorkerLost
+    | SourceStored
+    | SourceDropped
+    | ArtifactCached
+    | ArtifactDropped
+    | BuildStarted
+    | SourcesDeclared
+    | JobAdded
+    | SignalReceived
+    | SourcesReady
+    | BuildSucceeded
+    | BuildFailed
+    | BuildCancelled
+    | BuildForgotten
+    | JobQueued
+    | JobBlocked
+    | JobLeased
+    | JobReleased
+    | JobSucceeded
+    | JobFailed
+    | JobCancelled
+    | JobReused
+    | JobReopened
+)
+
+EVENTS: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
+
+
+@frozen
+class Record:
+    """A fact with its place in the log: `position` 1, 2, 3 …; `at` in seconds since 1970, never falling."""
+
+    FORMAT: ClassVar[int] = 1
+
+    position: Position
+    at: float
+    event: Event

@@ -1,0 +1,139 @@
+"""Every wish there can be. `decide` answers each with facts, or rejects it before the first."""
+
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from events.catalog import JobAdded
+from events.ids import BlobDigest, BuildId, JobId, LeaseId, SourceId, SpecDigest, WorkerId
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What the operator chose; all times in seconds. `losses_max`: how often a job may lose its worker."""
+
+    lease_seconds: float = 30.0
+    worker_silence_seconds: float = 30.0
+    job_seconds_max: float = 3600.0
+    cache_timeout: float = 0.010
+    deps_timeout: float = 0.100
+    losses_max: int = 3
+
+
+@frozen(kw_only=True)
+class StartCoordinator:
+    version: str
+    settings: Settings = Settings()
+
+
+@frozen(kw_only=True)
+class ResumeAfterStall:
+    seconds: float
+
+
+@frozen(kw_only=True)
+class Tick:
+    """Let every deadline that is over have its consequence."""
+
+
+@frozen(kw_only=True)
+class StartBuild:
+    """`jobs` carry the id of no build yet: the build's id is chosen when the wish is granted."""
+
+    jobs: tuple[JobAdded, ...]
+    sources: dict[SourceId, str] = field(factory=dict)
+    name: str = ""
+    key: str = ""
+    keep_going: bool = False
+    detached: bool = False
+
+
+@frozen(kw_only=True)
+class FinishUpload:
+    build: BuildId
+
+
+@frozen(kw_only=True)
+class CancelBuild:
+    build: BuildId
+    reason: str
+
+
+@frozen(kw_only=True)
+class ForgetBuild:
+    build: BuildId
+
+
+@frozen(kw_only=True)
+class StoreSource:
+    source: SourceId
+    blob: BlobDigest
+    size: int
+
+
+@frozen(kw_only=True)
+class DropSource:
+    source: SourceId
+    reason: str
+
+
+@frozen(kw_only=True)
+class Result:
+    """What a worker says became of a job; `error` is None exactly when it succeeded.
+
+    `lease` is empty for workers that know no leases; `lost` names dependencies whose artifacts could not
+    be had, in which case the job did not run.
+    """
+
+    job: JobId
+    lease: LeaseId = LeaseId("")
+    exit_code: int = 0
+    error: str | None = None
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    lost: tuple[JobId, ...] = ()
+
+
+@frozen(kw_only=True)
+class Heartbeat:
+    """A worker's report. `running` None: it says nothing about what it runs.
+
+    `running` and `finished` name leases where the worker is `native`, else jobs. `added` are artifacts it
+    now holds, with their spec digests where it knows them.
+    """
+
+    worker: WorkerId
+    slots_free: int
+    running: tuple[str, ...] | None = None
+    finished: tuple[Result, ...] = ()
+    added: tuple[JobId, ...] = ()
+    digests: dict[JobId, SpecDigest] = field(factory=dict)
+    dropped: tuple[JobId, ...] = ()
+    session: str = ""
+    slots: int = 0
+    labels: dict[str, str] = field(factory=dict)
+    native: bool = False
+    draining: bool = False
+
+
+@frozen(kw_only=True)
+class RequestWork:
+    """A held heartbeat asks again: is there work for this worker now?"""
+
+    worker: WorkerId
+    slots_free: int
+
+
+Command: TypeAlias = (
+    StartCoordinator
+    | ResumeAfterStall
+    | Tick
+    | StartBuild
+    | FinishUpload
+    | CancelBuild
+    | ForgetBuild
+    | StoreSource
+    | DropSource
+    | Heartbeat
+    | RequestWork
+)

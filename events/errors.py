@@ -1,0 +1,73 @@
+"""Every refusal, once: its code, its family, and what the caller can do about it.
+
+A `Rejected` is the caller's to mend and leaves nothing behind: it is raised before the first event. Each
+dialect renders it its own way; the families map to HTTP statuses in `coordinator/http/errors.py`.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Family(Enum):
+    """What kind of refusal it is."""
+
+    INVALID = "invalid"
+    NOT_FOUND = "not found"
+    CONFLICT = "conflict"
+    GONE = "gone"
+    TOO_LARGE = "too large"
+    UNAVAILABLE = "unavailable"
+    FULL = "full"
+
+
+class Code(NamedTuple):
+    """An entry of the catalog: `code` is stable for ever."""
+
+    code: str
+    family: Family
+    title: str
+    fix: str
+
+
+MALFORMED = Code("TZ-1001", Family.INVALID, "the request is malformed", "correct the field that is named")
+BAD_GRAPH = Code(
+    "TZ-1002", Family.INVALID, "the graph cannot be built", "correct each problem that is listed"
+)
+BUILD_UNKNOWN = Code("TZ-1003", Family.NOT_FOUND, "no such build", "list the builds with `terzetto builds`")
+BUILD_ENDED = Code("TZ-1004", Family.CONFLICT, "the build has ended", "start a new build")
+SOURCES_MISSING = Code(
+    "TZ-1005", Family.CONFLICT, "source files are missing", "upload each id that is named, then signal again"
+)
+BUILD_FORGOTTEN = Code(
+    "TZ-1006", Family.GONE, "the build was forgotten", "read its records with `terzetto log`"
+)
+JOB_UNKNOWN = Code("TZ-1007", Family.NOT_FOUND, "no such job in this build", "list the jobs of the build")
+SOURCE_UNKNOWN = Code("TZ-1008", Family.NOT_FOUND, "no such source file", "upload it first")
+WORKER_UNKNOWN = Code(
+    "TZ-1009", Family.NOT_FOUND, "no such worker", "list the workers with `terzetto workers`"
+)
+ARTIFACT_UNKNOWN = Code(
+    "TZ-1010", Family.NOT_FOUND, "no worker holds this artifact", "build again: the job will run anew"
+)
+STORAGE_FULL = Code(
+    "TZ-1011", Family.FULL, "the coordinator's disk is full", "free space; no restart is needed"
+)
+TOO_LARGE = Code("TZ-1012", Family.TOO_LARGE, "the body is too large", "send less at once")
+LEASE_ENDED = Code("TZ-1013", Family.NOT_FOUND, "the lease has ended", "stop the job and drop its result")
+OUTPUT_GAP = Code(
+    "TZ-1014", Family.CONFLICT, "output bytes are missing", "send from the size that is named on"
+)
+STOPPING = Code("TZ-1015", Family.UNAVAILABLE, "the coordinator is stopping", "try again in a moment")
+ROUTE_UNKNOWN = Code("TZ-1016", Family.NOT_FOUND, "no such address", "see /openapi.json for what there is")
+INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
+
+CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}
+
+
+class Rejected(Exception):
+    """A wish that cannot be granted; `reason` says why in this case."""
+
+    def __init__(self, code: Code, reason: str = "") -> None:
+        super().__init__(f"{code.title}: {reason}" if reason else code.title)
+        self.code = code
+        self.reason = reason or code.title
