@@ -7,6 +7,7 @@ exchange, which closes it on every way out but one: request and answer have both
 import contextlib
 import re
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -18,13 +19,24 @@ from attrs import frozen
 
 from clients.connection import Body, BodyLengthChanged, Connection, Ended, Headers
 
-__all__ = ["Body", "BodyLengthChanged", "Client", "Refused", "Reply", "Response", "TooLarge", "Unreachable"]
+__all__ = [
+    "Body",
+    "BodyLengthChanged",
+    "Client",
+    "Lines",
+    "Refused",
+    "Reply",
+    "Response",
+    "TooLarge",
+    "Unreachable",
+]
 
 OpenStream = Callable[[str, int], Awaitable[trio.abc.Stream]]
 
 ANSWER_BYTES_MAX = 64 << 20
 LINE_BYTES_MAX = 16 << 20
 REFUSAL_BYTES_MAX = 64 << 10
+REFUSAL_SECONDS = 10.0
 IDLE_MAX = 16
 # A lease's id entitles its holder to report; a log line shows just enough of it to tell it apart.
 _SECRET = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
@@ -60,8 +72,12 @@ class Reply:
     def raise_for_status(self) -> Self:
         """Itself, if it is a 2xx; raises `Refused` otherwise."""
         if not 200 <= self.status < 300:
-            raise Refused(self.status, self.body[:REFUSAL_BYTES_MAX].decode("utf-8", "replace").strip())
+            raise Refused(self.status, self.text())
         return self
+
+    def text(self) -> str:
+        """The body (its beginning, if it is long) as words for a human."""
+        return self.body[:REFUSAL_BYTES_MAX].decode("utf-8", "replace").strip()
 
 
 class Response:
@@ -101,20 +117,9 @@ class Response:
                 raise TooLarge(f"the answer of {self._peer} exceeds {bytes_max} bytes")
         return bytes(body)
 
-    async def lines(self, bytes_max: int = LINE_BYTES_MAX) -> AsyncIterator[bytes]:
+    def lines(self, bytes_max: int = LINE_BYTES_MAX) -> "Lines":
         """The body's lines without their ends, as they come; the last one may lack its newline."""
-        pending = bytearray()
-        async for chunk in self:
-            pending += chunk
-            if b"\n" in chunk:
-                *complete, rest = bytes(pending).split(b"\n")
-                pending = bytearray(rest)
-                for line in complete:
-                    yield line
-            if len(pending) > bytes_max:
-                raise TooLarge(f"a line from {self._peer} exceeds {bytes_max} bytes")
-        if pending:
-            yield bytes(pending)
+        return Lines(self, bytes_max)
 
     async def require(self, *statuses: int) -> None:
         """Raises `Refused`, with the body's text, unless the status is one of `statuses`."""
@@ -123,12 +128,46 @@ class Response:
 
     async def _beginning(self) -> bytes:
         text = bytearray()
-        with contextlib.suppress(Unreachable):  # what has come of the reason is better than none
+        # What has come of the reason is better than none.
+        with contextlib.suppress(Unreachable), trio.move_on_after(REFUSAL_SECONDS):
             async for chunk in self:
                 text += chunk
                 if len(text) >= REFUSAL_BYTES_MAX:
                     break
         return bytes(text[:REFUSAL_BYTES_MAX])
+
+
+class Lines:
+    """The lines of an answer, by iteration; a cancelled read loses nothing and may be tried again."""
+
+    def __init__(self, response: Response, bytes_max: int) -> None:
+        self._response = response
+        self._bytes_max = bytes_max
+        self._complete: deque[bytes] = deque()
+        self._rest = bytearray()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._complete:
+            try:
+                self._add(await anext(self._response))
+            except StopAsyncIteration:
+                if not self._rest:
+                    raise
+                last, self._rest = bytes(self._rest), bytearray()
+                return last
+        return self._complete.popleft()
+
+    def _add(self, chunk: bytes) -> None:
+        self._rest += chunk
+        if b"\n" in chunk:
+            *complete, rest = bytes(self._rest).split(b"\n")
+            self._complete.extend(complete)
+            self._rest = bytearray(rest)
+        if len(self._rest) > self._bytes_max:
+            raise TooLarge(f"a line exceeds {self._bytes_max} bytes")
 
 
 @frozen(kw_only=True)
@@ -228,6 +267,12 @@ class Client:
             ) as response:
                 content = await response.read(bytes_max)
         return Reply(status=response.status, headers=response.headers, body=content)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     async def aclose(self) -> None:
         """Close what is idle now, and what is at work when its exchange ends."""

@@ -2,9 +2,11 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import h11
 import trio
+import trio.testing
 
 Talk = Callable[["Peer"], Awaitable[None]]
 
@@ -68,24 +70,34 @@ class Peer:
         await self.stream.send_all(self._h11.send(event) or b"")
 
 
+async def _converse(talk: Talk, stream: trio.abc.Stream) -> None:
+    # A client may vanish at any point of a test: that is its right, not the peer's failure.
+    async with stream:
+        with contextlib.suppress(trio.BrokenResourceError, h11.RemoteProtocolError):
+            await talk(Peer(stream))
+
+
+class Network:
+    """Streams in memory, for virtual time: what connects is answered by `talk` in `nursery`."""
+
+    def __init__(self, nursery: trio.Nursery, talk: Talk) -> None:
+        self._nursery = nursery
+        self._talk = talk
+
+    async def open_stream(self, host: str, port: int) -> trio.abc.Stream:
+        """As trio.open_tcp_stream."""
+        ours, theirs = trio.testing.memory_stream_pair()
+        self._nursery.start_soon(_converse, self._talk, theirs)
+        return ours
+
+
 @contextlib.asynccontextmanager
 async def serving(talk: Talk) -> AsyncIterator[str]:
     """A real server on a free port, each connection answered by `talk`; yields its base URL."""
 
-    async def handle(stream: trio.SocketStream) -> None:
-        # A client may vanish at any point of a test: that is its right, not the peer's failure.
-        with contextlib.suppress(trio.BrokenResourceError, h11.RemoteProtocolError):
-            await talk(Peer(stream))
-
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            nursery.start_soon(trio.serve_listeners, handle, listeners)
+            nursery.start_soon(trio.serve_listeners, partial(_converse, talk), listeners)
             yield f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
             nursery.cancel_scope.cancel()
-
-
-async def repeatedly(peer: Peer, answer: Callable[[str, bytes], Awaitable[None]]) -> None:
-    """Answer every request of a kept connection with `answer`."""
-    while (request := await peer.request()) is not None:
-        await answer(*request)

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from clients.wire import BodyLengthChanged, Client, Origin, Refused, Reply, TooLarge, Unreachable
-from tests.clients.peers import Peer, serving
+from tests.clients.peers import Network, Peer, serving
 
 SECONDS = 10.0
 
@@ -435,19 +435,6 @@ async def test_a_closed_client_keeps_nothing() -> None:
             await client.aclose()
             assert await response.read() == b"GET / "
     assert [stream.socket.fileno() for stream in opened] == [-1]
-
-
-class Network:
-    """Streams in memory: what connects is answered by `talk` in `nursery`."""
-
-    def __init__(self, nursery: trio.Nursery, talk: Callable[[Peer], Awaitable[None]]) -> None:
-        self._nursery = nursery
-        self._talk = talk
-
-    async def open_stream(self, host: str, port: int) -> trio.abc.Stream:
-        ours, theirs = trio.testing.memory_stream_pair()
-        self._nursery.start_soon(self._talk, Peer(theirs))
-        return ours
 
 
 async def silent(peer: Peer) -> None:
