@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
-from events.catalog import JobAdded
+from events import catalog
 from events.ids import BlobDigest, BuildId, JobId, LeaseId, SourceId, SpecDigest, WorkerId
 
 
@@ -37,10 +37,22 @@ class Tick:
 
 
 @frozen(kw_only=True)
-class StartBuild:
-    """`jobs` carry the id of no build yet: the build's id is chosen when the wish is granted."""
+class NewJob:
+    """A vertex of a graph that is to become a build; `inputs` are source paths, `deps` job ids."""
 
-    jobs: tuple[JobAdded, ...]
+    id: JobId
+    name: str = ""
+    inputs: tuple[str, ...] = ()
+    deps: tuple[JobId, ...] = ()
+    cmds: tuple[catalog.Command, ...] = ()
+    timeout_seconds: float = 0.0
+
+
+@frozen(kw_only=True)
+class StartBuild:
+    """Build this graph; `sources` are paths by source id."""
+
+    jobs: tuple[NewJob, ...]
     sources: dict[SourceId, str] = field(factory=dict)
     name: str = ""
     key: str = ""

@@ -19,6 +19,7 @@ SpecDigest = NewType("SpecDigest", str)
 BlobDigest = NewType("BlobDigest", str)
 # 1, 2, 3 … in the log, without a hole; 0 is "before the first record".
 Position = NewType("Position", int)
+BEGINNING = Position(0)
 
 _HEX40 = re.compile(r"[0-9a-f]{40}\Z")
 

@@ -1,0 +1,77 @@
+"""From a wish to facts: `decide` answers every command, `execute` folds each fact before the next.
+
+A decider is a generator: it refuses before its first yield, then yields the cause and its consequences
+in reading order, each seeing a state in which the former have happened. Deciders are never needed for
+replay, so they may use the time and the ids they are given; whatever they draw from there is in the
+events.
+"""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from events.catalog import Event, Record
+from events.commands import (
+    CancelBuild,
+    Command,
+    DropSource,
+    FinishUpload,
+    ForgetBuild,
+    Heartbeat,
+    RequestWork,
+    ResumeAfterStall,
+    StartBuild,
+    StartCoordinator,
+    StoreSource,
+    Tick,
+)
+from events.decide import builds, coordinator, sources, workers
+from events.decide.context import Context
+from events.errors import Rejected
+from events.fold import fold
+from events.ids import Position
+from events.state import State
+
+__all__ = ["Context", "decide", "execute"]
+
+
+def execute(state: State, command: Command, context: Context) -> list[Record]:
+    """Carry a command out on `state` and return its records; raises `Rejected` and then changes nothing."""
+    records: list[Record] = []
+    try:
+        for event in decide(state, command, context):
+            record = Record(Position(state.position + 1), max(context.now, state.at), event)
+            fold(state, record)
+            records.append(record)
+    except Rejected:
+        assert not records, f"{command} was rejected after its first fact"
+        raise
+    return records
+
+
+def decide(state: State, command: Command, context: Context) -> Iterator[Event]:
+    """The facts that follow from a command; raises `Rejected` before the first."""
+    match command:
+        case Heartbeat():
+            return workers.heartbeat(state, command, context)
+        case RequestWork():
+            return workers.request_work(state, command, context)
+        case StartBuild():
+            return builds.start(state, command, context)
+        case FinishUpload():
+            return builds.finish_upload(state, command)
+        case CancelBuild():
+            return builds.cancel(state, command)
+        case ForgetBuild():
+            return builds.forget(state, command)
+        case StoreSource():
+            return sources.store(state, command)
+        case DropSource():
+            return sources.drop(state, command)
+        case Tick():
+            return workers.tick(state, context)
+        case StartCoordinator():
+            return coordinator.start(state, command)
+        case ResumeAfterStall():
+            return coordinator.resume(command)
+        case _:
+            assert_never(command)

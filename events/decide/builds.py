@@ -1,0 +1,101 @@
+"""Decisions about builds: start, upload done, cancel, forget."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from events.catalog import (
+    BuildCancelled,
+    BuildForgotten,
+    BuildStarted,
+    Event,
+    JobAdded,
+    SignalReceived,
+    SourcesDeclared,
+    SourcesReady,
+)
+from events.commands import CancelBuild, FinishUpload, ForgetBuild, StartBuild
+from events.decide.context import Context
+from events.decide.jobs import cancel_unfinished, conclude, is_ready, settle
+from events.errors import BAD_GRAPH, BUILD_ENDED, SOURCES_MISSING, Rejected
+from events.graphs import BadGraph, check
+from events.ids import BuildId
+from events.state import State
+from events.transitions import BuildStatus
+
+# Source paths in one record, so that no record grows with the build.
+PATHS_PER_RECORD = 500
+# Missing ids named in one refusal.
+IDS_NAMED = 20
+
+
+def start(state: State, command: StartBuild, context: Context) -> Iterator[Event]:
+    """A client's graph becomes a build. Its jobs wait until the upload of its sources is done."""
+    if command.key and command.key in state.keys:
+        return
+    _check(command)
+    build = BuildId(context.new_id(20))
+    yield BuildStarted(
+        build=build,
+        name=command.name,
+        jobs=len(command.jobs),
+        key=command.key,
+        keep_going=command.keep_going,
+        detached=command.detached,
+    )
+    files = iter(command.sources.items())
+    while page := dict(islice(files, PATHS_PER_RECORD)):
+        yield SourcesDeclared(build=build, files=page)
+    for job in command.jobs:
+        yield JobAdded(
+            build=build,
+            job=job.id,
+            name=job.name,
+            inputs=job.inputs,
+            deps=job.deps,
+            commands=job.cmds,
+            timeout_seconds=job.timeout_seconds,
+        )
+
+
+def finish_upload(state: State, command: FinishUpload) -> Iterator[Event]:
+    """All sources are said to be here. Said again, it changes nothing."""
+    build = state.build(command.build)
+    if build.has_ended:
+        raise Rejected(BUILD_ENDED, f"build {build.id} has {build.status}")
+    missing = state.missing_sources(build.id)
+    if missing:
+        named = ", ".join(missing[:IDS_NAMED])
+        raise Rejected(SOURCES_MISSING, f"{len(missing)} source files were not uploaded: {named}")
+    yield SignalReceived(build=build.id, signal="upload-done")
+    if build.status is BuildStatus.UPLOADING:
+        yield SourcesReady(build=build.id)
+        jobs = state.graphs[build.id].jobs
+        yield from settle(state, build.id, [job.id for job in jobs.values() if is_ready(job)])
+        yield from conclude(state, build.id)
+
+
+def cancel(state: State, command: CancelBuild) -> Iterator[Event]:
+    """Stop everything. Cancelling a cancelled build again changes nothing."""
+    build = state.build(command.build)
+    if build.status is BuildStatus.CANCELLED:
+        return
+    if build.has_ended:
+        raise Rejected(BUILD_ENDED, f"build {build.id} has {build.status} and cannot be cancelled")
+    yield SignalReceived(build=build.id, signal="cancel", reason=command.reason)
+    yield from cancel_unfinished(state, build.id, "build-cancelled")
+    yield BuildCancelled(build=build.id, reason=command.reason)
+
+
+def forget(state: State, command: ForgetBuild) -> Iterator[Event]:
+    """Let an ended build go from the state; its records stay in the log."""
+    build = state.build(command.build)
+    if not build.has_ended:
+        raise Rejected(BUILD_ENDED, f"build {build.id} is {build.status} and cannot be forgotten yet")
+    yield BuildForgotten(build=build.id)
+
+
+def _check(command: StartBuild) -> None:
+    try:
+        check(command.jobs, {str(id_): path for id_, path in command.sources.items()})
+    except BadGraph as error:
+        raise Rejected(BAD_GRAPH, "; ".join(error.problems)) from error

@@ -1,0 +1,212 @@
+"""Consequences for jobs, shared by every decider: what unblocks, is reused, ends or runs anew."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+
+import msgspec
+
+from events.catalog import (
+    BuildFailed,
+    BuildSucceeded,
+    Event,
+    JobBlocked,
+    JobCancelled,
+    JobFailed,
+    JobLeased,
+    JobQueued,
+    JobReleased,
+    JobReopened,
+    JobReused,
+    JobSucceeded,
+)
+from events.commands import Result
+from events.folding.jobs import LOSSES
+from events.ids import BuildId, JobId, LeaseId, SpecDigest
+from events.model import Job, Lease
+from events.queue import Why
+from events.state import Graph, State
+from events.transitions import JOB_ENDED, BuildStatus, JobStatus
+
+_canonical = msgspec.json.Encoder().encode
+
+
+def spec_digest(state: State, graph: Graph, job: Job) -> SpecDigest:
+    """SHA-256 over all that the job's output depends on: commands, source contents, dependencies.
+
+    A job's id is its client's word; this is what we saw. A result is reused only where both agree.
+    """
+    spec = job.spec
+    inputs = [(path, state.sources[graph.sources[path]].blob) for path in spec.inputs]
+    deps = [(id_, graph.jobs[id_].digest) for id_ in spec.deps]
+    commands = [(c.exec, c.environ, c.working_directory, c.cat_template, c.cat_output) for c in spec.commands]
+    return SpecDigest(sha256(_canonical((spec.job, commands, inputs, deps))).hexdigest())
+
+
+def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Event]:
+    """Queue or reuse each job that waits for nothing, and in turn those that this frees."""
+    graph = state.graphs[build]
+    waiting = deque(ready)
+    while waiting:
+        job = graph.jobs[waiting.popleft()]
+        digest = spec_digest(state, graph, job)
+        known = state.results.get((job.id, digest))
+        if known is not None and state.locate(job.id, digest) is not None:
+            yield JobReused(build=build, job=job.id, digest=digest, lease=known.lease)
+            waiting.extend(freed_by(graph, job.id))
+            continue
+        yield JobQueued(build=build, job=job.id, digest=digest)
+        shared = state.running.get((job.id, digest))
+        if shared is not None:
+            yield share(build, state.leases[shared])
+
+
+def freed_by(graph: Graph, job: JobId) -> list[JobId]:
+    """Dependents of a job that wait for nothing any more."""
+    return [id_ for id_ in graph.dependents.get(job, ()) if is_ready(graph.jobs[id_])]
+
+
+def is_ready(job: Job) -> bool:
+    return job.status is JobStatus.BLOCKED and job.waits_for == 0
+
+
+def share(build: BuildId, lease: Lease) -> JobLeased:
+    """One execution serves every build that wants the very same job."""
+    return JobLeased(
+        build=build,
+        job=lease.job,
+        lease=lease.id,
+        worker=lease.worker,
+        attempt=lease.attempt,
+        reason=Why.SHARED,
+    )
+
+
+def finish(state: State, id_: LeaseId, result: Result) -> Iterator[Event]:
+    """The worker's word on a lease, for each build that waits for it; nothing if the lease has ended."""
+    lease = state.leases.get(id_)
+    if lease is None:
+        return
+    for build in lease.builds:
+        if result.error is None:
+            yield from _succeed(state, build, lease, result)
+        else:
+            yield from _fail(state, build, lease, result.exit_code, result.error, result)
+
+
+def release(state: State, id_: LeaseId, reason: str) -> Iterator[Event]:
+    """The lease ends without an answer, if it has not ended yet.
+
+    A job that keeps losing its workers fails in the end: it may be what kills them.
+    """
+    lease = state.leases.get(id_)
+    if lease is None:
+        return
+    for build in lease.builds:
+        job = state.graphs[build].jobs[lease.job]
+        if reason in LOSSES and job.losses + 1 >= state.settings.losses_max:
+            error = f"lost its worker {job.losses + 1} times, last: {reason} ({lease.worker})"
+            yield from _fail(state, build, lease, -1, error)
+            continue
+        yield JobReleased(build=build, job=lease.job, lease=lease.id, reason=reason)
+        if state.graphs[build].jobs[lease.job].waits_for:
+            yield JobBlocked(build=build, job=lease.job, reason="artifact-lost")
+
+
+def artifacts_lost(state: State, lost: Iterable[JobId], reason: str) -> Iterator[Event]:
+    """Jobs whose last artifact is gone run again in each build that still needs it."""
+    lost = list(lost)
+    for build in list(state.active) if lost else ():
+        graph = state.graphs[build]
+        yield from _reopen(state, build, [job for job in lost if job in graph.jobs], reason)
+
+
+def cancel_unfinished(state: State, build: BuildId, reason: str) -> Iterator[Event]:
+    """Every job of the build that has not ended is cancelled."""
+    for job in list(state.graphs[build].jobs.values()):
+        if job.status not in JOB_ENDED:
+            yield JobCancelled(build=build, job=job.id, reason=reason)
+
+
+def conclude(state: State, build: BuildId) -> Iterator[Event]:
+    """End the build if its last job has ended."""
+    tally = state.graphs[build].tally
+    if any(count for status, count in tally.items() if status not in JOB_ENDED):
+        return
+    if state.builds[build].status is not BuildStatus.RUNNING:
+        return
+    if tally[JobStatus.FAILED]:
+        yield BuildFailed(build=build, error=_first_failure(state.graphs[build]))
+    else:
+        yield BuildSucceeded(build=build)
+
+
+def _succeed(state: State, build: BuildId, lease: Lease, result: Result) -> Iterator[Event]:
+    yield JobSucceeded(
+        build=build,
+        job=lease.job,
+        lease=lease.id,
+        stdout_bytes=result.stdout_bytes,
+        stderr_bytes=result.stderr_bytes,
+    )
+    yield from settle(state, build, freed_by(state.graphs[build], lease.job))
+    yield from conclude(state, build)
+
+
+def _fail(
+    state: State, build: BuildId, lease: Lease, exit_code: int, error: str, result: Result | None = None
+) -> Iterator[Event]:
+    yield JobFailed(
+        build=build,
+        job=lease.job,
+        lease=lease.id,
+        exit_code=exit_code,
+        error=error,
+        stdout_bytes=result.stdout_bytes if result else 0,
+        stderr_bytes=result.stderr_bytes if result else 0,
+    )
+    if state.builds[build].keep_going:
+        yield from _cancel_dependents(state, build, lease.job)
+    else:
+        yield from cancel_unfinished(state, build, "build-failed")
+    yield from conclude(state, build)
+
+
+def _cancel_dependents(state: State, build: BuildId, job: JobId) -> Iterator[Event]:
+    graph = state.graphs[build]
+    doomed = deque(graph.dependents.get(job, ()))
+    while doomed:
+        id_ = doomed.popleft()
+        if graph.jobs[id_].status not in JOB_ENDED:
+            yield JobCancelled(build=build, job=id_, reason="dependency-failed")
+            doomed.extend(graph.dependents.get(id_, ()))
+
+
+def _reopen(state: State, build: BuildId, lost: Iterable[JobId], reason: str) -> Iterator[Event]:
+    graph = state.graphs[build]
+    pending, reopened = deque(lost), []
+    while pending:
+        job = graph.jobs[pending.popleft()]
+        if not _has_to_run_again(state, graph, job):
+            continue
+        for id_ in graph.dependents.get(job.id, ()):
+            if graph.jobs[id_].status is JobStatus.QUEUED:
+                yield JobBlocked(build=build, job=id_, reason=reason)
+        yield JobReopened(build=build, job=job.id, reason=reason)
+        reopened.append(job.id)
+        pending.extend(job.spec.deps)
+    yield from settle(state, build, [id_ for id_ in reopened if is_ready(graph.jobs[id_])])
+
+
+def _has_to_run_again(state: State, graph: Graph, job: Job) -> bool:
+    """Its artifact is gone, and is a result of the build or is needed by a job that has not ended."""
+    if job.status is not JobStatus.SUCCEEDED or state.locate(job.id, job.digest) is not None:
+        return False
+    dependents = graph.dependents.get(job.id, ())
+    return not dependents or any(graph.jobs[id_].status not in JOB_ENDED for id_ in dependents)
+
+
+def _first_failure(graph: Graph) -> str:
+    failure = next(iter(graph.failures.values()))
+    name = graph.jobs[failure.job].spec.name or failure.job
+    return f"job {name} failed: {failure.error}"

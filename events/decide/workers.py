@@ -1,0 +1,254 @@
+"""Decisions about workers: what a heartbeat brings, who gets which job, who was silent for too long."""
+
+from collections.abc import Iterable, Iterator
+
+from attrs import frozen
+
+from events.catalog import (
+    ArtifactCached,
+    ArtifactDropped,
+    Event,
+    HeartbeatReceived,
+    JobLeased,
+    TimePassed,
+    WorkerJoined,
+    WorkerLost,
+    WorkRequested,
+)
+from events.commands import Heartbeat, RequestWork, Result
+from events.decide.context import Context
+from events.decide.jobs import artifacts_lost, finish, release, share
+from events.errors import MALFORMED, Rejected
+from events.ids import JobId, LeaseId, SpecDigest, WorkerId
+from events.model import Lease, Worker
+from events.schedule import Pick, schedule
+from events.state import State
+
+WORKER_ID_MAX = 512
+
+
+def heartbeat(state: State, command: Heartbeat, context: Context) -> Iterator[Event]:
+    """Take a worker's report, let it have its consequences, and give the worker what it has room for."""
+    _check(command)
+    yield from _meet(state, command)
+    report = _compare(state, command)
+    yield HeartbeatReceived(
+        worker=command.worker,
+        slots_free=command.slots_free,
+        mute=report.mute,
+        unreported=tuple(lease.id for lease in report.unreported),
+        strays=report.strays,
+        finished=tuple(lease.id for lease, _ in report.finished),
+        draining=command.draining,
+    )
+    for lease, result in report.finished:
+        yield from _answer(state, lease, result)
+    yield from _inventory(state, command, report)
+    yield from _reclaim(state, report.unreported, context.now)
+    if not command.draining:
+        owed = sum(lease.id in state.leases for lease in report.unreported)
+        yield from _grant(state, command.worker, command.slots_free - owed, context)
+
+
+def request_work(state: State, command: RequestWork, context: Context) -> Iterator[Event]:
+    """A held heartbeat asks again; without work for it this is no fact."""
+    worker = state.worker(command.worker)
+    if worker.alive and not worker.draining and schedule(state, worker, context.now) is not None:
+        yield WorkRequested(worker=worker.id, slots_free=command.slots_free)
+        yield from _grant(state, worker.id, command.slots_free, context)
+
+
+def tick(state: State, context: Context) -> Iterator[Event]:
+    """Workers that were silent for too long lose their leases, and then their place."""
+    due = [worker for worker in _longest_silent(state, context.now) if deadline(state, worker) <= context.now]
+    if due:
+        yield TimePassed()
+    for worker in due:
+        silent_for = context.now - worker.last_seen
+        for lease in _leases_of(state, worker.id):
+            yield from release(state, lease.id, "lease-ran-out")
+        if silent_for >= state.settings.worker_silence_seconds:
+            yield from _lose(state, worker.id, "silent")
+
+
+def next_deadline(state: State) -> float | None:
+    """When the next `Tick` is due (seconds since 1970); None while no worker is known."""
+    best: float | None = None
+    patience = min(state.settings.lease_seconds, state.settings.worker_silence_seconds)
+    for id_ in state.silence:
+        worker = state.workers[id_]
+        if best is not None and worker.last_seen + patience >= best:
+            break
+        best = min(deadline(state, worker), best or float("inf"))
+    return best
+
+
+def deadline(state: State, worker: Worker) -> float:
+    """Until when we wait for a word of this worker.
+
+    One that was never seen to report while it runs a job (some distbuild workers do not) is given the
+    job's own time limit instead.
+    """
+    leases = _leases_of(state, worker.id)
+    if not leases:
+        return worker.last_seen + state.settings.worker_silence_seconds
+    if worker.beats:
+        return worker.last_seen + state.settings.lease_seconds
+    return max(lease.leased_at + lease.seconds_max for lease in leases)
+
+
+@frozen
+class _Report:
+    """A heartbeat set against what State says."""
+
+    mute: bool
+    finished: list[tuple[Lease, Result]]
+    unreported: list[Lease]
+    strays: tuple[str, ...]
+
+
+def _check(command: Heartbeat) -> None:
+    if not 0 < len(command.worker) <= WORKER_ID_MAX:
+        raise Rejected(MALFORMED, f"WorkerID must have 1 to {WORKER_ID_MAX} characters")
+    if command.slots_free < 0 or command.slots < 0:
+        raise Rejected(MALFORMED, "FreeSlots must not be negative")
+
+
+def _meet(state: State, command: Heartbeat) -> Iterator[Event]:
+    """A new worker, one that was lost, or a known one in a new life."""
+    known = state.workers.get(command.worker)
+    if known is not None and known.alive:
+        if known.session == command.session:
+            return
+        yield from _lose(state, known.id, "restarted")
+    yield WorkerJoined(
+        worker=command.worker,
+        session=command.session,
+        slots=command.slots,
+        labels=command.labels,
+        native=command.native,
+    )
+
+
+def _compare(state: State, command: Heartbeat) -> _Report:
+    live = state.leases_of.get(command.worker, {})
+    finished, strays = _finished(state, command, live)
+    done = {lease.id for lease, _ in finished}
+    mute = command.running is None and not _is_idle(state.workers[command.worker], command)
+    running = set(command.running or ())
+    unreported = []
+    if not mute:
+        for job, id_ in live.items():
+            if id_ not in done and (id_ if command.native else job) not in running:
+                unreported.append(state.leases[id_])
+    known = set(live.values() if command.native else live)
+    strays += [name for name in running if name not in known]
+    return _Report(mute, finished, unreported, tuple(sorted(strays)))
+
+
+def _finished(
+    state: State, command: Heartbeat, live: dict[JobId, LeaseId]
+) -> tuple[list[tuple[Lease, Result]], list[str]]:
+    """Results of live leases, each once, and the names of those that answer none."""
+    finished: dict[LeaseId, tuple[Lease, Result]] = {}
+    strays: list[str] = []
+    for result in command.finished:
+        id_ = live.get(result.job)
+        if id_ is None or (command.native and result.lease != id_):
+            strays.append(result.lease or result.job)
+        else:
+            finished.setdefault(id_, (state.leases[id_], result))
+    return list(finished.values()), strays
+
+
+def _is_idle(worker: Worker, command: Heartbeat) -> bool:
+    """Go writes an empty list as null: all slots free means that nothing runs."""
+    return command.slots_free >= worker.slots
+
+
+def _answer(state: State, lease: Lease, result: Result) -> Iterator[Event]:
+    if not result.lost:
+        yield from finish(state, lease.id, result)
+        return
+    graph = state.graphs[lease.builds[0]]
+    for job in result.lost:
+        holder = state.locate(job, graph.jobs[job].digest) if job in graph.jobs else None
+        if holder is not None:
+            yield ArtifactDropped(worker=holder, job=job, reason=f"not to be had by {lease.worker}")
+    yield from release(state, lease.id, "artifact-unavailable")
+    yield from artifacts_lost(state, result.lost, "artifact-lost")
+
+
+def _inventory(state: State, command: Heartbeat, report: _Report) -> Iterator[Event]:
+    held = state.held.get(command.worker, {})
+    for job in command.added:
+        digest = command.digests.get(job) or _digest_seen(state, job, [lease for lease, _ in report.finished])
+        if job not in held or (digest and state.holders[job][command.worker] != digest):
+            yield ArtifactCached(worker=command.worker, job=job, digest=digest)
+    dropped = [job for job in command.dropped if job in held]
+    for job in dropped:
+        yield ArtifactDropped(worker=command.worker, job=job, reason="evicted")
+    yield from artifacts_lost(state, dropped, "artifact-lost")
+
+
+def _digest_seen(state: State, job: JobId, leases: Iterable[Lease]) -> SpecDigest:
+    """Of which spec a plain distbuild worker's artifact is: what it was told to fetch for its last jobs."""
+    for lease in leases:
+        for build in lease.builds:
+            jobs = state.graphs[build].jobs
+            if job in jobs[lease.job].spec.deps:
+                return jobs[job].digest
+    return SpecDigest("")
+
+
+def _reclaim(state: State, unreported: Iterable[Lease], now: float) -> Iterator[Event]:
+    """Leases that were offered again and again and never taken go to somebody else."""
+    for lease in unreported:
+        if lease.leased_at + state.settings.lease_seconds < now:
+            yield from release(state, lease.id, "never-taken")
+
+
+def _grant(state: State, id_: WorkerId, slots: int, context: Context) -> Iterator[Event]:
+    worker = state.workers[id_]
+    for _ in range(slots):
+        pick = schedule(state, worker, context.now)
+        if pick is None:
+            return
+        yield from _lease(state, worker, pick, context)
+
+
+def _lease(state: State, worker: Worker, pick: Pick, context: Context) -> Iterator[Event]:
+    job = state.graphs[pick.build].jobs[pick.job]
+    lease = LeaseId(context.new_id(16))
+    yield JobLeased(
+        build=pick.build,
+        job=pick.job,
+        lease=lease,
+        worker=worker.id,
+        attempt=job.attempt + 1,
+        reason=pick.why,
+    )
+    for build in list(state.queued.get(pick.job, ())):
+        if state.graphs[build].jobs[pick.job].digest == job.digest:
+            yield share(build, state.leases[lease])
+
+
+def _lose(state: State, id_: WorkerId, reason: str) -> Iterator[Event]:
+    for lease in _leases_of(state, id_):
+        yield from release(state, lease.id, "worker-lost")
+    held = list(state.held.get(id_, ()))
+    yield WorkerLost(worker=id_, reason=reason)
+    yield from artifacts_lost(state, held, "artifact-lost")
+
+
+def _leases_of(state: State, worker: WorkerId) -> list[Lease]:
+    return [state.leases[id_] for id_ in state.leases_of.get(worker, {}).values()]
+
+
+def _longest_silent(state: State, now: float) -> Iterator[Worker]:
+    patience = min(state.settings.lease_seconds, state.settings.worker_silence_seconds)
+    for id_ in list(state.silence):
+        worker = state.workers[id_]
+        if worker.last_seen + patience > now:
+            return
+        yield worker

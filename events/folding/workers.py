@@ -1,0 +1,101 @@
+"""What facts about workers do to State: who lives, who holds what, who was silent for how long."""
+
+from attrs import evolve
+
+from events.catalog import HeartbeatReceived, WorkerJoined, WorkerLost, WorkRequested
+from events.ids import JobId, LeaseId, SpecDigest, WorkerId
+from events.model import Worker
+from events.queue import Line, Why
+from events.state import State
+
+
+def join(state: State, event: WorkerJoined) -> None:
+    state.workers[event.worker] = Worker(
+        event.worker,
+        event.session,
+        event.slots,
+        event.labels,
+        event.native,
+        state.at,
+        state.at,
+        0,
+        True,
+        False,
+        event.native,
+    )
+    _seen(state, event.worker)
+
+
+def report(state: State, event: HeartbeatReceived) -> None:
+    worker = state.workers[event.worker]
+    at_work = len(state.leases_of.get(event.worker, ())) - len(event.finished) - len(event.unreported)
+    state.workers[event.worker] = Worker(
+        worker.id,
+        worker.session,
+        max(worker.slots, event.slots_free),
+        worker.labels,
+        worker.native,
+        worker.joined_at,
+        state.at,
+        event.slots_free,
+        True,
+        event.draining,
+        worker.beats or at_work > 0,
+    )
+    if worker.native:
+        _still_revoked(state, event)
+    _seen(state, event.worker)
+
+
+def ask(state: State, event: WorkRequested) -> None:
+    worker = state.workers[event.worker]
+    state.workers[event.worker] = evolve(worker, last_seen=state.at, slots_free=event.slots_free)
+    _seen(state, event.worker)
+
+
+def lose(state: State, event: WorkerLost) -> None:
+    worker = state.workers[event.worker]
+    assert not state.leases_of.get(event.worker), f"worker {event.worker} is lost with leases"
+    state.workers[event.worker] = evolve(worker, alive=False, slots_free=0)
+    for job in list(state.held.get(event.worker, ())):
+        drop(state, event.worker, job)
+    state.held.pop(event.worker, None)
+    state.revoked.pop(event.worker, None)
+    state.leases_of.pop(event.worker, None)
+    del state.silence[event.worker]
+
+
+def renew_all(state: State) -> None:
+    """Nobody is blamed for a time in which we did not listen."""
+    for id_ in state.silence:
+        state.workers[id_] = evolve(state.workers[id_], last_seen=state.at)
+
+
+def hold(state: State, worker: WorkerId, job: JobId, digest: SpecDigest) -> None:
+    """The worker holds this artifact; builds in which the job is queued hear of it at once."""
+    state.holders.setdefault(job, {})[worker] = digest
+    state.held.setdefault(worker, {})[job] = None
+    for build in state.queued.get(job, ()):
+        graph = state.graphs[build]
+        line = Line(Why.HOLDS_RESULT, worker)
+        if digest in (graph.jobs[job].digest, "") and line not in graph.queue.places[job]:
+            graph.queue.join(job, line, state.at)
+
+
+def drop(state: State, worker: WorkerId, job: JobId) -> None:
+    holders = state.holders.get(job, {})
+    if holders.pop(worker, None) is not None and not holders:
+        del state.holders[job]
+    state.held.get(worker, {}).pop(job, None)
+
+
+def _seen(state: State, worker: WorkerId) -> None:
+    state.silence.pop(worker, None)
+    state.silence[worker] = None
+
+
+def _still_revoked(state: State, event: HeartbeatReceived) -> None:
+    if event.strays:
+        state.revoked[event.worker] = dict.fromkeys(LeaseId(stray) for stray in event.strays)
+    else:
+        state.revoked.pop(event.worker, None)

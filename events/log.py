@@ -1,0 +1,149 @@
+"""The Log: facts in order, each at a position; synchronous, since the shell runs it in a thread."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+
+from attrs import define
+
+from events.catalog import Record
+from events.codec import decode, encode
+from events.ids import BEGINNING, BuildId, Position, WorkerId
+
+GENESIS = bytes(32)
+PAGE = 2000
+
+
+class Subject(NamedTuple):
+    """What a record is about, for readers who want only that."""
+
+    kind: str  # "build" or "worker"
+    id: str
+
+    @classmethod
+    def build(cls, build: BuildId) -> "Subject":
+        return cls("build", build)
+
+    @classmethod
+    def worker(cls, worker: WorkerId) -> "Subject":
+        return cls("worker", worker)
+
+
+class Entry(NamedTuple):
+    """A record as it is stored: `text` as in `events.codec`, `chain` covers it and all before it."""
+
+    record: Record
+    text: bytes
+    chain: bytes
+
+
+class LogError(Exception):
+    """The log cannot do what it must; the text says what to do."""
+
+
+class CorruptLog(LogError):
+    """A record was altered, lost or cannot be read; nothing was repaired."""
+
+
+class LogLocked(LogError):
+    """Another process holds the log."""
+
+
+class LogFull(LogError):
+    """There is no space; nothing of the batch was stored."""
+
+
+class LogFromTheFuture(LogError):
+    """A newer Terzetto wrote this log."""
+
+
+class Log(Protocol):
+    """Appends are all or nothing, and durable on return."""
+
+    def append(self, records: Sequence[Record]) -> list[bytes]:
+        """Store the records and return their texts; raises `LogFull` (nothing stored) or `LogError`."""
+        ...
+
+    def read(
+        self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
+    ) -> list[Entry]:
+        """Up to `limit` records beyond `after`, of one subject or of all."""
+        ...
+
+    def head(self) -> Position:
+        """The position of the last record; 0 in an empty log."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def subjects(record: Record) -> tuple[str | None, str | None]:
+    """The build and the worker a record concerns."""
+    event = record.event
+    return getattr(event, "build", None), getattr(event, "worker", None)
+
+
+def link(previous: bytes, text: bytes) -> bytes:
+    """The chain hash of a record: SHA-256 over its predecessor's and its own text."""
+    return sha256(previous + text).digest()
+
+
+def read_all(log: Log, after: Position = BEGINNING, subject: Subject | None = None) -> Iterator[Entry]:
+    """Every record beyond `after`, in pages, so that no reader holds the log for long."""
+    while page := log.read(after, subject):
+        yield from page
+        after = page[-1].record.position
+
+
+def verify(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 0) -> bytes:
+    """Check positions and the chain, return the last hash; raises `CorruptLog` at the first bad record."""
+    for entry in entries:
+        position += 1
+        if entry.record.position != position:
+            raise CorruptLog(f"record {position} is missing: {entry.record.position} stands in its place")
+        previous = link(previous, entry.text)
+        if entry.chain != previous:
+            raise CorruptLog(f"record {position} was altered, or one before it: its chain hash is wrong")
+    return previous
+
+
+@define
+class MemoryLog:
+    """A log without a disk, for tests and simulation; keeps texts, so that reading decodes as usual."""
+
+    _entries: list[Entry]
+    _fail: Callable[[], None] | None
+
+    def __init__(self, fail: Callable[[], None] | None = None) -> None:
+        """`fail` is called before each append and may raise what a disk would."""
+        self._entries = []
+        self._fail = fail
+
+    def append(self, records: Sequence[Record]) -> list[bytes]:
+        if self._fail is not None:
+            self._fail()
+        chain = self._entries[-1].chain if self._entries else GENESIS
+        texts = []
+        for record in records:
+            text = encode(record)
+            chain = link(chain, text)
+            self._entries.append(Entry(decode(text), text, chain))
+            texts.append(text)
+        return texts
+
+    def read(
+        self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
+    ) -> list[Entry]:
+        found = []
+        for entry in self._entries[after:]:
+            if subject is None or subject.id in subjects(entry.record):
+                found.append(entry)
+                if len(found) == limit:
+                    break
+        return found
+
+    def head(self) -> Position:
+        return Position(len(self._entries))
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,103 @@
+"""The nouns of State: frozen, so that whoever was handed one may keep it."""
+
+from attrs import frozen
+
+from events.catalog import JobAdded
+from events.ids import BlobDigest, BuildId, JobId, LeaseId, Position, SpecDigest, WorkerId
+from events.transitions import BUILD_ENDED, BuildStatus, JobStatus
+
+
+@frozen(kw_only=True)
+class Build:
+    """One graph a client asked for. Times in seconds since 1970; `ended_at` is 0 while it goes on."""
+
+    id: BuildId
+    status: BuildStatus
+    name: str
+    key: str
+    job_count: int
+    keep_going: bool
+    detached: bool
+    position: Position
+    started_at: float
+    ended_at: float = 0.0
+    error: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in BUILD_ENDED
+
+
+@frozen
+class Job:
+    """One vertex of a build's graph.
+
+    `waits_for` counts dependencies that have not succeeded; `attempt` counts leases, `losses` those that
+    ended because their worker was gone; `note` is the error or reason of the last change. Times are 0
+    until they come. Positional, because `fold` makes several of these for each job.
+    """
+
+    spec: JobAdded
+    status: JobStatus
+    waits_for: int
+    digest: SpecDigest = SpecDigest("")
+    lease: LeaseId = LeaseId("")
+    worker: WorkerId = WorkerId("")
+    attempt: int = 0
+    losses: int = 0
+    queued_at: float = 0.0
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    note: str = ""
+
+    @property
+    def id(self) -> JobId:
+        return self.spec.job
+
+
+@frozen
+class Lease:
+    """One worker's right to run one job, on behalf of every build that waits for that very job."""
+
+    id: LeaseId
+    job: JobId
+    digest: SpecDigest
+    worker: WorkerId
+    attempt: int
+    leased_at: float
+    seconds_max: float
+    builds: tuple[BuildId, ...]
+
+
+@frozen(kw_only=True)
+class Result:
+    """What a successful lease left: enough to answer for a later build that asks for the same work."""
+
+    lease: LeaseId
+    stdout_bytes: int
+    stderr_bytes: int
+
+
+@frozen(kw_only=True)
+class Source:
+    """A source file on the coordinator's disk; `size` in bytes."""
+
+    blob: BlobDigest
+    size: int
+
+
+@frozen
+class Worker:
+    """A machine with slots. `beats`: it has been seen to report while it runs a job."""
+
+    id: WorkerId
+    session: str
+    slots: int
+    labels: dict[str, str]
+    native: bool
+    joined_at: float
+    last_seen: float
+    slots_free: int
+    alive: bool
+    draining: bool
+    beats: bool

@@ -1,0 +1,76 @@
+"""Where queued jobs wait: one `Queue` a build, with a line for each sort of worker that may take them.
+
+An index that `fold` keeps and `schedule` reads. Every line is an insertion-ordered dict, so joining,
+leaving from the middle and looking at the head cost the same however long it is.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+from attrs import Factory, define
+
+from events.ids import JobId, WorkerId
+
+ANY_WORKER = WorkerId("")
+# A dependency that more workers than this hold ties its dependents to none of them.
+HOLDERS_MAX = 8
+
+
+class Why(StrEnum):
+    """Why a job stands in a line, and so the reason code of a lease taken from it."""
+
+    HOLDS_RESULT = "holds-result"
+    HOLDS_DEPENDENCY = "holds-dependency"
+    FIRST_COME = "first-come"
+    WAITED_FOR_DEPENDENCY = "waited-for-dependency"
+    WAITED_FOR_RESULT = "waited-for-result"
+    SHARED = "shared"
+
+
+class Line(NamedTuple):
+    """Which line: of one worker, or of `ANY_WORKER`."""
+
+    why: Why
+    worker: WorkerId
+
+
+_FOR_ANYONE = tuple(
+    Line(why, ANY_WORKER) for why in (Why.FIRST_COME, Why.WAITED_FOR_DEPENDENCY, Why.WAITED_FOR_RESULT)
+)
+
+
+@define
+class Queue:
+    """The queued jobs of one build: each line holds jobs in order, with the time from which they may go."""
+
+    lines: dict[Line, dict[JobId, float]] = Factory(dict)
+    places: dict[JobId, tuple[Line, ...]] = Factory(dict)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def join(self, job: JobId, line: Line, opens_at: float) -> None:
+        """Put the job in one more line."""
+        self.lines.setdefault(line, {})[job] = opens_at
+        self.places[job] = (*self.places.get(job, ()), line)
+
+    def leave(self, job: JobId) -> None:
+        """Take the job out of every line it stands in."""
+        for line in self.places.pop(job):
+            jobs = self.lines[line]
+            del jobs[job]
+            if not jobs:
+                del self.lines[line]
+
+    def lines_for(self, worker: WorkerId) -> Iterator[tuple[Why, dict[JobId, float]]]:
+        """The lines this worker may take from, best first."""
+        for line in (Line(Why.HOLDS_RESULT, worker), Line(Why.HOLDS_DEPENDENCY, worker), *_FOR_ANYONE):
+            jobs = self.lines.get(line)
+            if jobs:
+                yield line.why, jobs
+
+    def opens_at(self) -> float | None:
+        """When the first job that is held back opens to all; None if none is."""
+        lines = [self.lines[line] for line in _FOR_ANYONE if line in self.lines]
+        return min((next(iter(jobs.values())) for jobs in lines), default=None)

@@ -1,0 +1,58 @@
+"""Which queued job suits which worker: one pure function over the indexes that `fold` keeps.
+
+Builds take turns (`State.rotation`), so a small build is served beside a huge one. Within a build a
+worker gets first what it holds the result of, then what it holds a dependency of, then what has waited
+long enough for such a worker (distbuild's local1, local2 and global queues). The cost of a pick does not
+depend on how many jobs are queued.
+"""
+
+from itertools import islice
+from typing import NamedTuple
+
+from events.ids import BuildId, JobId
+from events.model import Worker
+from events.queue import Why
+from events.state import State
+
+# How far past jobs that do not suit this very worker we look down one line; such jobs are rare.
+LOOK_MAX = 16
+
+
+class Pick(NamedTuple):
+    """A job for a worker, and the reason code that goes into its lease."""
+
+    build: BuildId
+    job: JobId
+    why: Why
+
+
+def schedule(state: State, worker: Worker, now: float) -> Pick | None:
+    """The next job for this worker at `now` (seconds since 1970); None if there is none for it yet."""
+    for build in state.rotation:
+        for why, line in state.graphs[build].queue.lines_for(worker.id):
+            for job, opens_at in islice(line.items(), LOOK_MAX):
+                if opens_at > now:
+                    break
+                if _suits(state, worker, build, job):
+                    return Pick(build, job, why)
+    return None
+
+
+def opens_at(state: State) -> float | None:
+    """When the next queued job opens to every worker (may be past); None if no job is queued."""
+    times = (state.graphs[build].queue.opens_at() for build in state.rotation)
+    return min((time for time in times if time is not None), default=None)
+
+
+def _suits(state: State, worker: Worker, build: BuildId, job: JobId) -> bool:
+    """A worker runs one job of an id at a time, since plain distbuild names jobs by id alone.
+
+    For the same reason a worker of others that holds this id's artifact from another spec would answer
+    with that one, and must not be asked.
+    """
+    if job in state.leases_of.get(worker.id, ()):
+        return False
+    if worker.native:
+        return True
+    held = state.holders.get(job, {}).get(worker.id, "")
+    return held in ("", state.graphs[build].jobs[job].digest)

@@ -1,0 +1,242 @@
+"""SqliteLog: the event log in one SQLite file, durable before `append` returns.
+
+WAL with `synchronous=FULL`: the write-ahead log is fsynced before a commit returns, so neither `kill -9`
+nor a power cut loses what was answered. One writer holds the file (a lock on a side file, which names
+its holder); any number of readers may look on, each with its own connection.
+"""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from events.catalog import Record
+from events.codec import FORMAT, FromTheFuture, Unreadable, decode_typed, encode
+from events.ids import BEGINNING, Position
+from events.log import (
+    GENESIS,
+    PAGE,
+    CorruptLog,
+    Entry,
+    LogError,
+    LogFromTheFuture,
+    LogFull,
+    LogLocked,
+    Subject,
+    link,
+    subjects,
+)
+
+# 3.7.0 … 3.51.2 can corrupt a WAL on reset (sqlite.org/wal.html#the_wal_reset_bug); apsw brings its own.
+assert apsw.SQLITE_VERSION_NUMBER >= 3_051_003, "SQLite older than 3.51.3 can corrupt the log"
+
+SCHEMA = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE records(
+    position INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    type TEXT NOT NULL,
+    build TEXT,
+    worker TEXT,
+    text TEXT NOT NULL,
+    chain BLOB NOT NULL
+) STRICT;
+CREATE INDEX records_of_build ON records(build, position) WHERE build IS NOT NULL;
+CREATE INDEX records_of_worker ON records(worker, position) WHERE worker IS NOT NULL;
+"""
+INSERT = "INSERT INTO records VALUES(?,?,?,?,?,?,?)"
+COLUMNS = "position, at, type, text, chain"
+BUSY_MILLISECONDS = 5000
+# The file never shrinks by itself; a checkpoint every 16 MiB keeps the write-ahead log short.
+CHECKPOINT_PAGES = 4000
+
+
+class SqliteLog:
+    """The one writer of a log file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create; raises `LogLocked`, `CorruptLog`, `LogFromTheFuture`, `LogError`."""
+        self.path = path
+        self._lock = _lock(path)
+        try:
+            with _translated(path):
+                self._connection = _open(path)
+                self._head, self._chain = _last(self._connection)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def append(self, records: Sequence[Record]) -> list[bytes]:
+        """One transaction, one fsync; raises `LogFull` with nothing stored, `LogError` otherwise.
+
+        After any other error than `LogFull` the outcome is unknown: the process must end, and the next
+        one finds out by reading.
+        """
+        rows, texts, chain = [], [], self._chain
+        for record in records:
+            text = encode(record)
+            chain = link(chain, text)
+            texts.append(text)
+            build, worker = subjects(record)
+            rows.append(
+                (
+                    record.position,
+                    record.at,
+                    type(record.event).__name__,
+                    build,
+                    worker,
+                    text.decode(),
+                    chain,
+                )
+            )
+        assert not records or records[0].position == self._head + 1, f"{records[0]} is not the next record"
+        with _translated(self.path), _transaction(self._connection):
+            self._connection.executemany(INSERT, rows)
+        self._head, self._chain = Position(self._head + len(rows)), chain
+        return texts
+
+    def read(
+        self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
+    ) -> list[Entry]:
+        with _translated(self.path):
+            return _read(self._connection, after, subject, limit)
+
+    def head(self) -> Position:
+        return self._head
+
+    def close(self) -> None:
+        self._connection.close()
+        self._lock.close()
+
+
+class SqliteReader:
+    """A look at a log file that somebody else may be writing."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `LogError` if there is no log at `path`, `LogFromTheFuture` if it is a newer one."""
+        self.path = path
+        with _translated(path):
+            if not path.exists():
+                raise LogError(f"there is no log at {path}")
+            self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            self._connection.set_busy_timeout(BUSY_MILLISECONDS)
+            _check_format(self._connection, path)
+
+    def read(
+        self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
+    ) -> list[Entry]:
+        with _translated(self.path):
+            return _read(self._connection, after, subject, limit)
+
+    def head(self) -> Position:
+        with _translated(self.path):
+            return _last(self._connection)[0]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _lock(path: Path) -> "_Lock":
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _Lock(path.with_name(path.name + ".lock"))
+
+
+class _Lock:
+    """An advisory lock on a side file that says who holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._descriptor, 200, 0).decode("utf-8", "replace").strip()
+            os.close(self._descriptor)
+            raise LogLocked(f"{path.with_suffix('')} is held by {holder or 'another process'}") from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _open(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    if connection.pragma("user_version") == 0:
+        with _transaction(connection):
+            connection.execute(SCHEMA)
+            connection.execute(f"PRAGMA user_version={FORMAT}")
+    _check_format(connection, path)
+    return connection
+
+
+def _check_format(connection: apsw.Connection, path: Path) -> None:
+    written_in = connection.pragma("user_version")
+    if written_in > FORMAT:
+        raise LogFromTheFuture(
+            f"{path} has format {written_in}, the newest known here is {FORMAT}: upgrade terzetto"
+        )
+
+
+def _last(connection: apsw.Connection) -> tuple[Position, bytes]:
+    for position, chain in connection.execute(
+        "SELECT position, chain FROM records ORDER BY position DESC LIMIT 1"
+    ):
+        return Position(position), chain
+    return BEGINNING, GENESIS
+
+
+def _read(connection: apsw.Connection, after: Position, subject: Subject | None, limit: int) -> list[Entry]:
+    where = f"AND {subject.kind} = ?" if subject else ""
+    values = (after, subject.id, limit) if subject else (after, limit)
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM records WHERE position > ? {where} ORDER BY position LIMIT ?",  # noqa: S608  # the kind is one of two words of ours
+        values,
+    )
+    return [_entry(*row) for row in rows]
+
+
+def _entry(position: int, at: float, type_name: str, text: str, chain: bytes) -> Entry:
+    stored = text.encode()
+    return Entry(decode_typed(position, at, type_name, stored), stored, chain)
+
+
+@contextmanager
+def _transaction(connection: apsw.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """SQLite's errors in our words."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise _in_our_words(error, path) from error
+    except FromTheFuture as error:
+        raise LogFromTheFuture(f"{path}: {error}") from error
+    except Unreadable as error:
+        raise CorruptLog(f"{path}: {error}") from error
+
+
+def _in_our_words(error: apsw.Error, path: Path) -> LogError:
+    # No room to enlarge the index of the write-ahead log is a full disk too.
+    if isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
+        return LogFull(f"no space left for {path}")
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return CorruptLog(f"{path}: {error}")
+    return LogError(f"{path}: {error}")

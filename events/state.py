@@ -1,0 +1,106 @@
+"""State is what the facts add up to; `events.fold` is the only thing that ever changes it.
+
+Records handed out are frozen; the dicts that hold them are changed in place, which makes a fact O(1) and
+still lets two states be compared. Indexes are kept by `fold` and nobody else.
+"""
+
+from attrs import Factory, define
+
+from events.catalog import JobFailed
+from events.commands import Settings
+from events.errors import BUILD_UNKNOWN, JOB_UNKNOWN, WORKER_UNKNOWN, Rejected
+from events.ids import BuildId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
+from events.model import Build, Job, Lease, Result, Source, Worker
+from events.queue import Queue
+from events.transitions import JobStatus
+
+
+@define
+class Graph:
+    """A build's jobs and what is derived from them; gone when the build is forgotten.
+
+    `sources`: id by path; `dependents`: who waits for a job; `tally`: jobs by status; `reused`: how many
+    did not run; `failures`: how each failed job failed.
+    """
+
+    sources: dict[str, SourceId] = Factory(dict)
+    jobs: dict[JobId, Job] = Factory(dict)
+    dependents: dict[JobId, list[JobId]] = Factory(dict)
+    tally: dict[JobStatus, int] = Factory(lambda: dict.fromkeys(JobStatus, 0))
+    queue: Queue = Factory(Queue)
+    failures: dict[JobId, JobFailed] = Factory(dict)
+    reused: int = 0
+
+
+@define
+class State:
+    """The coordinator's whole knowledge at `position`."""
+
+    position: Position = Position(0)
+    at: float = 0.0
+    epoch: int = 0
+    settings: Settings = Settings()
+
+    builds: dict[BuildId, Build] = Factory(dict)
+    graphs: dict[BuildId, Graph] = Factory(dict)
+    keys: dict[str, BuildId] = Factory(dict)
+    # Builds that have not ended.
+    active: dict[BuildId, None] = Factory(dict)
+    # Builds with queued jobs. Who was served last stands last: that is all the fairness there is.
+    rotation: dict[BuildId, None] = Factory(dict)
+    # Builds in which a job of this id is queued.
+    queued: dict[JobId, dict[BuildId, None]] = Factory(dict)
+
+    sources: dict[SourceId, Source] = Factory(dict)
+    results: dict[tuple[JobId, SpecDigest], Result] = Factory(dict)
+    # Live workers that hold a job's artifact, with the digest of its spec; and the other way round.
+    holders: dict[JobId, dict[WorkerId, SpecDigest]] = Factory(dict)
+    held: dict[WorkerId, dict[JobId, None]] = Factory(dict)
+
+    workers: dict[WorkerId, Worker] = Factory(dict)
+    leases: dict[LeaseId, Lease] = Factory(dict)
+    leases_of: dict[WorkerId, dict[JobId, LeaseId]] = Factory(dict)
+    running: dict[tuple[JobId, SpecDigest], LeaseId] = Factory(dict)
+    # Leases that ended although their worker may still be at it: it is told until it reports otherwise.
+    revoked: dict[WorkerId, dict[LeaseId, None]] = Factory(dict)
+    # Live workers, longest silent first.
+    silence: dict[WorkerId, None] = Factory(dict)
+
+    def build(self, build: BuildId) -> Build:
+        """The build; raises `Rejected` (`BUILD_UNKNOWN`)."""
+        found = self.builds.get(build)
+        if found is None:
+            raise Rejected(BUILD_UNKNOWN, f"there is no build {build}")
+        return found
+
+    def job(self, build: BuildId, job: JobId) -> Job:
+        """The job; raises `Rejected` (`BUILD_UNKNOWN`, `JOB_UNKNOWN`)."""
+        self.build(build)
+        found = self.graphs[build].jobs.get(job)
+        if found is None:
+            raise Rejected(JOB_UNKNOWN, f"build {build} has no job {job}")
+        return found
+
+    def worker(self, worker: WorkerId) -> Worker:
+        """The worker; raises `Rejected` (`WORKER_UNKNOWN`)."""
+        found = self.workers.get(worker)
+        if found is None:
+            raise Rejected(WORKER_UNKNOWN, f"no worker {worker} ever reported")
+        return found
+
+    def locate(self, job: JobId, digest: SpecDigest) -> WorkerId | None:
+        """A live worker that holds this very artifact; None if nobody does.
+
+        An empty digest in `holders` is from a worker that speaks plain distbuild, where the id alone
+        determines the output.
+        """
+        for worker, held in self.holders.get(job, {}).items():
+            if held in (digest, ""):
+                return worker
+        return None
+
+    def missing_sources(self, build: BuildId) -> tuple[SourceId, ...]:
+        """Ids of the build's sources that are not on the coordinator's disk, each once."""
+        self.build(build)
+        wanted = dict.fromkeys(self.graphs[build].sources.values())
+        return tuple(source for source in wanted if source not in self.sources)
