@@ -1,13 +1,12 @@
 """Quart as we use it: bounded bodies, no timer over responses, no sessions, its logging through structlog."""
 
-import sys
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 import trio
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
-from quart import Quart, has_websocket_context, request
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ConnectionState, HTTPScope
+from quart import Quart, request
 from quart.sessions import NullSession, SecureCookieSessionInterface
 from quart.typing import ResponseTypes
 from quart.utils import encode_headers
@@ -91,7 +90,7 @@ class Exchange(TrioASGIHTTPConnection):
                 await self._send(send, data.encode() if isinstance(data, str) else data, more=True)
 
     async def _send(self, send: ASGISendCallable, data: bytes, *, more: bool) -> None:
-        state: dict[str, Any] = self.scope["state"]
+        state = self.scope.setdefault("state", ConnectionState({}))
         state["bytes"] = state.get("bytes", 0) + len(data)  # for the access line
         await send({"type": "http.response.body", "body": data, "more_body": more})
 
@@ -134,11 +133,14 @@ class App(QuartTrio):
         self,
         exception_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
     ) -> None:
-        """A handler's bug, told once; the peer only sees a 500. (A WebSocket's is told where it surfaces.)"""
-        if not has_websocket_context():
-            log.error(
-                "handler failed",
-                method=request.method,
-                path=shown_path(request.path),
-                exc_info=exception_info if exception_info[0] else sys.exc_info(),
-            )
+        """A handler's bug, told once; the peer only sees a 500."""
+        log.error(
+            "handler failed",
+            method=request.method,
+            path=shown_path(request.path),
+            exc_info=exception_info,
+        )
+
+    async def handle_websocket_exception(self, error: Exception) -> NoReturn:
+        """Let it surface in guard.py, where it is told and ends the conversation with 1011, not with 1000."""
+        raise error

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator, Generator
 
+import attrs
 import trio
 from quart import request
 from quart_trio.wrappers import TrioRequest
@@ -31,7 +32,7 @@ class Body(TrioBody):
         self._ended = False
         self._unwanted = False
         self._changed = trio.lowlevel.ParkingLot()
-        self._reader: AsyncIterator[bytes] | None = None
+        self._reader: Chunks | None = None
 
     async def put(self, data: bytes) -> None:
         """Add what arrived; returns once there is room for more."""
@@ -67,26 +68,11 @@ class Body(TrioBody):
         self._changed.unpark_all()
         return data
 
-    async def chunks(self, bytes_max: int | None, idle_seconds: float) -> AsyncIterator[bytes]:
-        """Pieces as they come; raises `RequestEntityTooLarge` and `RequestTimeout`."""
+    def chunks(self, bytes_max: int | None, idle_seconds: float) -> "Chunks":
+        """Pieces as they come."""
         if bytes_max is not None and (self._expected or 0) > bytes_max:
             raise RequestEntityTooLarge
-        total, waited = 0, 0.0
-        while True:
-            began = trio.current_time()
-            with trio.move_on_after(idle_seconds) as scope:
-                data = await self.take()
-            if scope.cancelled_caught:
-                raise RequestTimeout
-            if not data:
-                return
-            total += len(data)
-            waited += trio.current_time() - began
-            if bytes_max is not None and total > bytes_max:
-                raise RequestEntityTooLarge
-            if total < (waited - PATIENCE_SECONDS) * PROGRESS_BYTES_PER_SECOND:
-                raise RequestTimeout
-            yield data
+        return Chunks(body=self, bytes_max=bytes_max, idle_seconds=idle_seconds)
 
     async def read(self, bytes_max: int | None, idle_seconds: float) -> bytes:
         """The whole body, under the limits of `chunks`."""
@@ -98,7 +84,7 @@ class Body(TrioBody):
 
     async def __anext__(self) -> bytes:
         assert self._reader is not None, "iterate with `async for`"
-        return await anext(self._reader)
+        return await self._reader.__anext__()
 
     def __await__(self) -> Generator[object, object, bytes]:
         return self.read(self._bytes_max, IDLE_SECONDS).__await__()
@@ -113,6 +99,33 @@ class Body(TrioBody):
 
     def clear(self) -> None:
         self.discard()
+
+
+@attrs.define(kw_only=True)
+class Chunks(AsyncIterator[bytes]):
+    """A body's pieces, for a handler that knows its limits. (No generator: it may be dropped half-read.)"""
+
+    _body: Body
+    _bytes_max: int | None
+    _idle_seconds: float
+    _total: int = 0
+    _waited: float = 0.0
+
+    async def __anext__(self) -> bytes:
+        began = trio.current_time()
+        with trio.move_on_after(self._idle_seconds) as scope:
+            data = await self._body.take()
+        if scope.cancelled_caught:
+            raise RequestTimeout
+        if not data:
+            raise StopAsyncIteration
+        self._total += len(data)
+        self._waited += trio.current_time() - began
+        if self._bytes_max is not None and self._total > self._bytes_max:
+            raise RequestEntityTooLarge
+        if self._total < (self._waited - PATIENCE_SECONDS) * PROGRESS_BYTES_PER_SECOND:
+            raise RequestTimeout
+        return data
 
 
 class Request(TrioRequest):

@@ -58,6 +58,8 @@ class StrictConnection(h11.Connection):
                 raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
             if not event.target.startswith((b"/", b"http://", b"https://")):
                 raise h11.RemoteProtocolError("the target is neither a path nor a URL")
+            if event.http_version not in (b"1.0", b"1.1"):
+                raise h11.RemoteProtocolError("not a version we speak", error_status_hint=505)
         return event
 
 
@@ -82,8 +84,8 @@ class GuardedWebsocket(WSStream):
 
     async def handle(self, event: StreamEvent) -> None:
         await super().handle(event)
-        # Closed now: the data came before the handshake was answered, and has been refused with 400.
-        if isinstance(event, Data) and (self.closed or self.buffer.overflowed):
+        # Closed now: the handshake was wrong, or data came before its answer; both got their 400.
+        if isinstance(event, Request | Data) and (self.closed or self.buffer.overflowed):
             await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def app_send(self, message: ASGISendEvent | None) -> None:

@@ -114,9 +114,9 @@ def _require_no_lifespan(app: App) -> None:
 
 async def _listen(bind: str) -> list[trio.SocketListener]:
     host, _, port = bind.rpartition(":")
-    if not port.isdecimal():
+    if not host or not port.isdecimal():
         raise ValueError(f"bind to HOST:PORT, not to {bind!r}")
-    return await trio.open_tcp_listeners(int(port), host=host.strip("[]") or None, backlog=BACKLOG)
+    return await trio.open_tcp_listeners(int(port), host=host.strip("[]"), backlog=BACKLOG)
 
 
 def _url(listener: trio.SocketListener) -> str:
