@@ -9,6 +9,8 @@ events.
 from collections.abc import Iterator
 from typing import assert_never
 
+from attrs import evolve
+
 from events.catalog import Event, Record
 from events.commands import (
     CancelBuild,
@@ -35,11 +37,15 @@ __all__ = ["Context", "decide", "execute"]
 
 
 def execute(state: State, command: Command, context: Context) -> list[Record]:
-    """Carry a command out on `state` and return its records; raises `Rejected` and then changes nothing."""
+    """Carry a command out on `state` and return its records; raises `Rejected` and then changes nothing.
+
+    Time in the log never falls: a clock that was set back stands still until it has caught up.
+    """
     records: list[Record] = []
+    context = evolve(context, now=max(context.now, state.at))
     try:
         for event in decide(state, command, context):
-            record = Record(Position(state.position + 1), max(context.now, state.at), event)
+            record = Record(Position(state.position + 1), context.now, event)
             fold(state, record)
             records.append(record)
     except Rejected:
