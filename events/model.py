@@ -57,7 +57,10 @@ class Job:
 
 @frozen
 class Lease:
-    """One worker's right to run one job, on behalf of every build that waits for that very job."""
+    """One worker's right to run one job, on behalf of every build that waits for that very job.
+
+    `attempt` is that of the first of them; `seconds_max` is the longest time limit of them all.
+    """
 
     id: LeaseId
     job: JobId

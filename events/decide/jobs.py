@@ -58,7 +58,7 @@ def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Eve
         yield JobQueued(build=build, job=job.id, digest=digest)
         shared = state.running.get((job.id, digest))
         if shared is not None:
-            yield share(build, state.leases[shared])
+            yield share(state, build, state.leases[shared])
 
 
 def freed_by(graph: Graph, job: JobId) -> list[JobId]:
@@ -70,14 +70,14 @@ def is_ready(job: Job) -> bool:
     return job.status is JobStatus.BLOCKED and job.waits_for == 0
 
 
-def share(build: BuildId, lease: Lease) -> JobLeased:
-    """One execution serves every build that wants the very same job."""
+def share(state: State, build: BuildId, lease: Lease) -> JobLeased:
+    """One execution serves every build that wants the very same job; each counts its own attempts."""
     return JobLeased(
         build=build,
         job=lease.job,
         lease=lease.id,
         worker=lease.worker,
-        attempt=lease.attempt,
+        attempt=state.graphs[build].jobs[lease.job].attempt + 1,
         reason=Why.SHARED,
     )
 

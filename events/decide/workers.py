@@ -230,7 +230,7 @@ def _lease(state: State, worker: Worker, pick: Pick, context: Context) -> Iterat
     )
     for build in list(state.queued.get(pick.job, ())):
         if state.graphs[build].jobs[pick.job].digest == job.digest:
-            yield share(build, state.leases[lease])
+            yield share(state, build, state.leases[lease])
 
 
 def _lose(state: State, id_: WorkerId, reason: str) -> Iterator[Event]:

@@ -88,11 +88,15 @@ def lease(state: State, event: JobLeased) -> None:
         0.0,
         event.reason,
     )
-    shared = state.leases.get(event.lease)
-    builds = (event.build,) if shared is None else (*shared.builds, event.build)
     seconds_max = job.spec.timeout_seconds or state.settings.job_seconds_max
+    shared = state.leases.get(event.lease)
+    if shared is not None:
+        seconds_max = max(seconds_max, shared.seconds_max)
+        builds = (*shared.builds, event.build)
+        state.leases[event.lease] = evolve(shared, builds=builds, seconds_max=seconds_max)
+        return
     state.leases[event.lease] = Lease(
-        event.lease, event.job, job.digest, event.worker, event.attempt, state.at, seconds_max, builds
+        event.lease, event.job, job.digest, event.worker, event.attempt, state.at, seconds_max, (event.build,)
     )
     state.leases_of.setdefault(event.worker, {})[event.job] = event.lease
     state.running[(event.job, job.digest)] = event.lease
