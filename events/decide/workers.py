@@ -64,10 +64,9 @@ def tick(state: State, context: Context) -> Iterator[Event]:
     if due:
         yield TimePassed()
     for worker in due:
-        silent_for = context.now - worker.last_seen
         for lease in _leases_of(state, worker.id):
             yield from release(state, lease.id, "lease-ran-out")
-        if silent_for >= state.settings.worker_silence_seconds:
+        if worker.last_seen + state.settings.worker_silence_seconds <= context.now:
             yield from _lose(state, worker.id, "silent")
 
 
@@ -79,7 +78,8 @@ def next_deadline(state: State) -> float | None:
         worker = state.workers[id_]
         if best is not None and worker.last_seen + patience >= best:
             break
-        best = min(deadline(state, worker), best or float("inf"))
+        due = deadline(state, worker)
+        best = due if best is None else min(best, due)
     return best
 
 
@@ -87,14 +87,15 @@ def deadline(state: State, worker: Worker) -> float:
     """Until when we wait for a word of this worker.
 
     One that was never seen to report while it runs a job (some distbuild workers do not) is given the
-    job's own time limit instead.
+    job's own time limit instead, if that is longer.
     """
     leases = _leases_of(state, worker.id)
     if not leases:
         return worker.last_seen + state.settings.worker_silence_seconds
+    heard = worker.last_seen + state.settings.lease_seconds
     if worker.beats:
-        return worker.last_seen + state.settings.lease_seconds
-    return max(lease.leased_at + lease.seconds_max for lease in leases)
+        return heard
+    return max(heard, *(lease.leased_at + lease.seconds_max for lease in leases))
 
 
 @frozen
