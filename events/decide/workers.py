@@ -47,15 +47,18 @@ def heartbeat(state: State, command: Heartbeat, context: Context) -> Iterator[Ev
     yield from _reclaim(state, report.unreported, context.now)
     if not command.draining:
         owed = sum(lease.id in state.leases for lease in report.unreported)
-        yield from _grant(state, command.worker, command.slots_free - owed, context)
+        yield from _grant(
+            state, command.worker, _room(state, command.worker, command.slots_free - owed), context
+        )
 
 
 def request_work(state: State, command: RequestWork, context: Context) -> Iterator[Event]:
     """A held heartbeat asks again; without work for it this is no fact."""
     worker = state.worker(command.worker)
-    if worker.alive and not worker.draining and schedule(state, worker, context.now) is not None:
+    room = _room(state, worker.id, command.slots_free)
+    if room and worker.alive and not worker.draining and schedule(state, worker, context.now) is not None:
         yield WorkRequested(worker=worker.id, slots_free=command.slots_free)
-        yield from _grant(state, worker.id, command.slots_free, context)
+        yield from _grant(state, worker.id, room, context)
 
 
 def tick(state: State, context: Context) -> Iterator[Event]:
@@ -207,6 +210,11 @@ def _reclaim(state: State, unreported: Iterable[Lease], now: float) -> Iterator[
     for lease in unreported:
         if lease.leased_at + state.settings.lease_seconds < now:
             yield from release(state, lease.id, "never-taken")
+
+
+def _room(state: State, id_: WorkerId, slots_free: int) -> int:
+    """How many jobs a worker may be given: an old or a wrong report of free slots does not overload it."""
+    return max(0, min(slots_free, state.workers[id_].slots - len(_leases_of(state, id_))))
 
 
 def _grant(state: State, id_: WorkerId, slots: int, context: Context) -> Iterator[Event]:

@@ -32,7 +32,7 @@ def report(state: State, event: HeartbeatReceived) -> None:
     state.workers[event.worker] = Worker(
         worker.id,
         worker.session,
-        max(worker.slots, event.slots_free),
+        max(worker.slots, event.slots_free + (0 if event.mute else at_work)),
         worker.labels,
         worker.native,
         worker.joined_at,
