@@ -44,7 +44,7 @@ def heartbeat(state: State, command: Heartbeat, context: Context) -> Iterator[Ev
     for lease, result in report.finished:
         yield from _answer(state, lease, result)
     yield from _inventory(state, command, report)
-    yield from _reclaim(state, report.unreported, context.now)
+    yield from _reclaim(state, command.worker, report, context.now)
     if not command.draining:
         owed = sum(lease.id in state.leases for lease in report.unreported)
         yield from _grant(
@@ -205,11 +205,18 @@ def _digest_seen(state: State, job: JobId, leases: Iterable[Lease]) -> SpecDiges
     return SpecDigest("")
 
 
-def _reclaim(state: State, unreported: Iterable[Lease], now: float) -> Iterator[Event]:
-    """Leases that were offered again and again and never taken go to somebody else."""
-    for lease in unreported:
+def _reclaim(state: State, worker: WorkerId, report: _Report, now: float) -> Iterator[Event]:
+    """Leases that were offered again and again and never taken go to somebody else.
+
+    So do those of a worker that never says what it runs, once their time limit is over: the answer that
+    held them may have been lost.
+    """
+    for lease in report.unreported:
         if lease.leased_at + state.settings.lease_seconds < now:
             yield from release(state, lease.id, "never-taken")
+    for lease in _leases_of(state, worker) if report.mute else ():
+        if lease.leased_at + lease.seconds_max < now:
+            yield from release(state, lease.id, "lease-ran-out")
 
 
 def _room(state: State, id_: WorkerId, slots_free: int) -> int:
