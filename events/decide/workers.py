@@ -184,19 +184,20 @@ def _answer(state: State, lease: Lease, result: Result) -> Iterator[Event]:
 
 
 def _inventory(state: State, command: Heartbeat, report: _Report) -> Iterator[Event]:
-    held = state.held.get(command.worker, {})
-    for job in command.added:
-        digest = command.digests.get(job) or _digest_seen(state, job, [lease for lease, _ in report.finished])
-        if job not in held or (digest and state.holders[job][command.worker] != digest):
+    leases = [lease for lease, _ in report.finished] + _leases_of(state, command.worker)
+    for job in dict.fromkeys(command.added):
+        digest = command.digests.get(job) or _digest_seen(state, job, leases)
+        held = state.holders.get(job, {}).get(command.worker)
+        if held is None or (digest and digest != held):
             yield ArtifactCached(worker=command.worker, job=job, digest=digest)
-    dropped = [job for job in command.dropped if job in held]
+    dropped = [job for job in dict.fromkeys(command.dropped) if job in state.held.get(command.worker, ())]
     for job in dropped:
         yield ArtifactDropped(worker=command.worker, job=job, reason="evicted")
     yield from artifacts_lost(state, dropped, "artifact-lost")
 
 
 def _digest_seen(state: State, job: JobId, leases: Iterable[Lease]) -> SpecDigest:
-    """Of which spec a plain distbuild worker's artifact is: what it was told to fetch for its last jobs."""
+    """Of which spec a plain distbuild worker's artifact is: what it was told to fetch for its jobs."""
     for lease in leases:
         for build in lease.builds:
             jobs = state.graphs[build].jobs
