@@ -9,10 +9,11 @@ depend on how many jobs are queued.
 from itertools import islice
 from typing import NamedTuple
 
-from events.ids import BuildId, JobId
+from events.ids import BuildId, JobId, SpecDigest
 from events.model import Worker
 from events.queue import Why
 from events.state import State
+from events.transitions import JobStatus
 
 # How far past jobs that do not suit this very worker we look down one line; such jobs are rare.
 LOOK_MAX = 16
@@ -31,9 +32,7 @@ def schedule(state: State, worker: Worker, now: float) -> Pick | None:
     for build in state.rotation:
         for why, line in state.graphs[build].queue.lines_for(worker.id):
             for job, opens_at in islice(line.items(), LOOK_MAX):
-                if opens_at > now:
-                    break
-                if _suits(state, worker, build, job):
+                if opens_at <= now and _suits(state, worker, build, job):
                     return Pick(build, job, why)
     return None
 
@@ -48,11 +47,22 @@ def _suits(state: State, worker: Worker, build: BuildId, job: JobId) -> bool:
     """A worker runs one job of an id at a time, since plain distbuild names jobs by id alone.
 
     For the same reason a worker of others that holds this id's artifact from another spec would answer
-    with that one, and must not be asked.
+    with that one, and must not be asked. One of ours would replace the artifact.
     """
     if job in state.leases_of.get(worker.id, ()):
         return False
-    if worker.native:
+    held = state.holders.get(job, {}).get(worker.id, SpecDigest(""))
+    if held in ("", state.graphs[build].jobs[job].digest):
         return True
-    held = state.holders.get(job, {}).get(worker.id, "")
-    return held in ("", state.graphs[build].jobs[job].digest)
+    return worker.native and not _serves_an_older_build(state, build, job, held)
+
+
+def _serves_an_older_build(state: State, build: BuildId, job: JobId, held: SpecDigest) -> bool:
+    """Only older builds are protected, so that two that want different artifacts of one id both end."""
+    for other in state.active:
+        if other == build:
+            break
+        known = state.graphs[other].jobs.get(job)
+        if known is not None and known.status is JobStatus.SUCCEEDED and known.digest == held:
+            return True
+    return False

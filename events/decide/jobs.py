@@ -87,11 +87,14 @@ def finish(state: State, id_: LeaseId, result: Result) -> Iterator[Event]:
     lease = state.leases.get(id_)
     if lease is None:
         return
+    before = state.holders.get(lease.job, {}).get(lease.worker)
     for build in lease.builds:
         if result.error is None:
             yield from _succeed(state, build, lease, result)
         else:
             yield from _fail(state, build, lease, result.exit_code, result.error, result)
+    if result.error is None and before not in (None, lease.digest):
+        yield from artifacts_lost(state, [lease.job], "artifact-replaced")
 
 
 def release(state: State, id_: LeaseId, reason: str) -> Iterator[Event]:
@@ -195,7 +198,9 @@ def _reopen(state: State, build: BuildId, lost: Iterable[JobId], reason: str) ->
         yield JobReopened(build=build, job=job.id, reason=reason)
         reopened.append(job.id)
         pending.extend(job.spec.deps)
-    yield from settle(state, build, [id_ for id_ in reopened if is_ready(graph.jobs[id_])])
+    if reopened:
+        yield from settle(state, build, [id_ for id_ in reopened if is_ready(graph.jobs[id_])])
+        yield from conclude(state, build)
 
 
 def _has_to_run_again(state: State, graph: Graph, job: Job) -> bool:

@@ -185,11 +185,15 @@ def _answer(state: State, lease: Lease, result: Result) -> Iterator[Event]:
 
 def _inventory(state: State, command: Heartbeat, report: _Report) -> Iterator[Event]:
     leases = [lease for lease, _ in report.finished] + _leases_of(state, command.worker)
+    replaced = []
     for job in dict.fromkeys(command.added):
         digest = command.digests.get(job) or _digest_seen(state, job, leases)
         held = state.holders.get(job, {}).get(command.worker)
         if held is None or (digest and digest != held):
             yield ArtifactCached(worker=command.worker, job=job, digest=digest)
+            if held is not None:
+                replaced.append(job)
+    yield from artifacts_lost(state, replaced, "artifact-replaced")
     dropped = [job for job in dict.fromkeys(command.dropped) if job in state.held.get(command.worker, ())]
     for job in dropped:
         yield ArtifactDropped(worker=command.worker, job=job, reason="evicted")
