@@ -59,6 +59,9 @@ OUTPUT_GAP = Code(
 )
 STOPPING = Code("TZ-1015", Family.UNAVAILABLE, "the coordinator is stopping", "try again in a moment")
 ROUTE_UNKNOWN = Code("TZ-1016", Family.NOT_FOUND, "no such address", "see /openapi.json for what there is")
+SOURCE_IN_USE = Code(
+    "TZ-1017", Family.CONFLICT, "a running build uses the source file", "try again when the build has ended"
+)
 INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
 
 CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}
