@@ -1,0 +1,48 @@
+"""What the operator chose, read once at the start and passed down."""
+
+from pathlib import Path
+
+from attrs import field, frozen, validators
+
+from events.commands import Settings
+
+_positive = validators.gt(0.0)
+
+
+@frozen(kw_only=True)
+class CoordinatorConfig:
+    """All times in seconds; `data` holds everything that must survive.
+
+    `client_grace_seconds`: how long a build whose client went away waits for it; `drain_seconds`: how
+    long streams and held heartbeats get to end by themselves on a stop, `grace_seconds` everything else.
+    """
+
+    bind: str = "127.0.0.1:8470"
+    data: Path
+    base_path: str = field(default="")
+    lease_seconds: float = field(default=30.0, validator=_positive)
+    worker_silence_seconds: float = field(default=30.0, validator=_positive)
+    job_seconds_max: float = field(default=3600.0, validator=_positive)
+    cache_timeout: float = 0.010
+    deps_timeout: float = 0.100
+    losses_max: int = field(default=3, validator=validators.ge(1))
+    client_grace_seconds: float = 10.0
+    drain_seconds: float = 0.5
+    grace_seconds: float = 4.0
+
+    @base_path.validator
+    def _check_base_path(self, _attribute: object, value: str) -> None:
+        if value and (not value.startswith("/") or value.endswith("/")):
+            raise ValueError(f"base path must start with / and not end with it, not {value!r}")
+
+    @property
+    def settings(self) -> Settings:
+        """The part of it that decisions depend on, and that is therefore recorded."""
+        return Settings(
+            lease_seconds=self.lease_seconds,
+            worker_silence_seconds=self.worker_silence_seconds,
+            job_seconds_max=self.job_seconds_max,
+            cache_timeout=self.cache_timeout,
+            deps_timeout=self.deps_timeout,
+            losses_max=self.losses_max,
+        )

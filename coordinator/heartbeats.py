@@ -1,0 +1,117 @@
+"""What a worker's report is answered with: the leases it is owed, and those it is to let go of."""
+
+from collections.abc import Sequence
+
+import trio
+from attrs import frozen
+
+from coordinator.core import Coordinator
+from coordinator.dispatch import Dispatch
+from events.catalog import JobAdded, JobLeased, Record, WorkerJoined
+from events.commands import Heartbeat, RequestWork
+from events.ids import BuildId, JobId, LeaseId, SourceId, SpecDigest, WorkerId
+from events.model import Lease
+from events.state import State
+
+# The distbuild workers of others often ask in a tight loop; an idle one is held this long.
+IDLE_SECONDS = 0.2
+WAIT_SECONDS_MAX = 60.0
+
+
+@frozen(kw_only=True)
+class Assignment:
+    """A lease with all that its worker needs: sources by path, dependencies' places and spec digests."""
+
+    lease: Lease
+    spec: JobAdded
+    sources: dict[str, SourceId]
+    places: dict[JobId, WorkerId]
+    digests: dict[JobId, SpecDigest]
+
+
+@frozen(kw_only=True)
+class Answer:
+    """`is_stranger`: the worker is new here in this life and did not say what it has."""
+
+    assignments: tuple[Assignment, ...] = ()
+    revoked: tuple[LeaseId, ...] = ()
+    is_stranger: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.assignments or self.revoked or self.is_stranger)
+
+
+class Heartbeats:
+    """Takes reports and holds those that ask for work while there is none."""
+
+    def __init__(self, core: Coordinator, dispatch: Dispatch) -> None:
+        self._core = core
+        self._dispatch = dispatch
+
+    async def take(self, command: Heartbeat, wait_seconds: float | None) -> Answer:
+        """Record the report; wait for work up to `wait_seconds` (None: as its kind of worker is used to).
+
+        Raises `Rejected`.
+        """
+        records = await self._core.submit(command)
+        answer = await self._answer(command, records)
+        deadline = trio.current_time() + self._patience(command, wait_seconds)
+        while answer.is_empty and (left := deadline - trio.current_time()) > 0:
+            if not await self._dispatch.wait(command.worker, command.slots_free, left):
+                break
+            asked = RequestWork(worker=command.worker, slots_free=command.slots_free)
+            records = await self._core.submit(asked) if command.slots_free else []
+            answer = await self._answer(command, records)
+        return answer
+
+    def _patience(self, command: Heartbeat, wait_seconds: float | None) -> float:
+        """A report of others that carries news, or comes with jobs running, is answered at once."""
+        if self._core.journal.is_stopping:
+            return 0.0
+        if wait_seconds is not None:
+            return min(wait_seconds, WAIT_SECONDS_MAX)
+        return 0.0 if command.running or command.finished or not command.slots_free else IDLE_SECONDS
+
+    async def _answer(self, command: Heartbeat, records: Sequence[Record]) -> Answer:
+        return await self._core.view(lambda state: answer(state, command, records))
+
+
+def answer(state: State, command: Heartbeat, records: Sequence[Record]) -> Answer:
+    """Every lease that the worker does not report; of one that never says what it runs, just the new ones.
+
+    So an answer that got lost is given again, and nobody is told to run twice what it runs.
+    """
+    events = [record.event for record in records]
+    new = {event.lease for event in events if isinstance(event, JobLeased) and event.worker == command.worker}
+    reported = set(command.running or ()) | {result.lease or result.job for result in command.finished}
+    is_mute = command.running is None and command.slots_free < state.workers[command.worker].slots
+    assignments = []
+    for job, id_ in state.leases_of.get(command.worker, {}).items():
+        owed = id_ in new if is_mute else (id_ if command.native else job) not in reported
+        assigned = assignment(state, state.leases[id_]) if owed else None
+        if assigned is not None:
+            assignments.append(assigned)
+    return Answer(
+        assignments=tuple(assignments),
+        revoked=tuple(state.revoked.get(command.worker, ())),
+        is_stranger=not command.slots and any(isinstance(event, WorkerJoined) for event in events),
+    )
+
+
+def assignment(state: State, lease: Lease) -> Assignment | None:
+    """What the worker needs to run the job; None while a dependency is being made again."""
+    build: BuildId = lease.builds[0]
+    graph = state.graphs[build]
+    spec = graph.jobs[lease.job].spec
+    digests = {id_: graph.jobs[id_].digest for id_ in spec.deps}
+    places = {id_: state.locate(id_, digest) for id_, digest in digests.items()}
+    if None in places.values():
+        return None
+    return Assignment(
+        lease=lease,
+        spec=spec,
+        sources={path: graph.sources[path] for path in spec.inputs},
+        places={id_: place for id_, place in places.items() if place is not None},
+        digests=digests,
+    )

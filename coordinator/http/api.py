@@ -1,0 +1,185 @@
+"""Our own interface, beside the dialects: look at builds and workers, cancel, fetch output and artifacts."""
+
+from functools import partial
+
+import trio
+from quart import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as Redirect
+
+from clients import codec
+from clients.server import receive_body, receive_chunks
+from coordinator.builds import resolve
+from coordinator.history import state_at
+from coordinator.http import views
+from coordinator.http.errors import answer_json, as_rejected, describe
+from coordinator.output import OutputGap
+from coordinator.parts import Parts
+from events.commands import CancelBuild
+from events.errors import (
+    ARTIFACT_UNKNOWN,
+    CATALOG,
+    INTERNAL,
+    LEASE_ENDED,
+    MALFORMED,
+    OUTPUT_GAP,
+    ROUTE_UNKNOWN,
+    Rejected,
+)
+from events.ids import BuildId, JobId, LeaseId, Position, WorkerId
+from events.state import State
+from events.transitions import BuildStatus, as_json
+
+JSON = "application/json"
+OUTPUT_CHUNK_BYTES_MAX = 1 << 20
+BODY_BYTES_MAX = 64 << 10
+PAGE_DEFAULT, PAGE_MAX = 50, 1000
+READ_BYTES = 256 << 10
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """The routes below /api that answer at once; the live ones are in `streams`."""
+    api = Blueprint("api", __name__)
+    _add_builds(api, parts)
+    _add_jobs(api, parts)
+    _add_workers(api, parts)
+    _add_catalog(api)
+
+    @api.errorhandler(Exception)
+    async def refuse(error: Exception) -> Response:
+        rejected = as_rejected(error)
+        if rejected.code is INTERNAL:
+            raise error
+        return answer_json(rejected)
+
+    return api
+
+
+def _add_builds(api: Blueprint, parts: Parts) -> None:
+    @api.get("/builds")
+    async def builds() -> Response:
+        limit = min(number("limit", PAGE_DEFAULT), PAGE_MAX)
+        before, status = number("before", 0), _status(request.args.get("state"))
+        page = await parts.core.view(lambda state: views.builds(state, status, before, limit))
+        return _json(page)
+
+    @api.get("/builds/<name>")
+    async def build(name: str) -> Response:
+        at = number("at", 0)
+        if at:
+            old = await state_at(parts.journal, Position(at))
+            return await _large_json(views.build(old, resolve(old, name)))
+        return await _large_json(
+            await parts.core.view(lambda state: views.build(state, resolve(state, name)))
+        )
+
+    @api.post("/builds/<name>/cancel")
+    async def cancel(name: str) -> Response:
+        body = await receive_body(BODY_BYTES_MAX)
+        sent = codec.loads(body) if body else {}
+        reason = sent.get("reason", "") if isinstance(sent, dict) else None
+        if not isinstance(reason, str):
+            raise Rejected(MALFORMED, 'the body must be {"reason": text}')
+        id_ = await parts.core.view(lambda state: resolve(state, name))
+        await parts.core.submit(CancelBuild(build=id_, reason=reason or "asked for"))
+        return _json(await parts.core.view(lambda state: views.summary(state, state.builds[id_])))
+
+
+def _add_jobs(api: Blueprint, parts: Parts) -> None:
+    @api.get("/builds/<name>/jobs/<job>/output")
+    async def output(name: str, job: str) -> Response:
+        stream, offset = _stream(), number("from", 0)
+        build, id_ = await parts.core.view(lambda state: _job(state, name, job))
+        follow = request.args.get("follow") == "1"
+        bytes_ = views.output(parts, build, id_, stream, offset, follow=follow)
+        return Response(bytes_, content_type="application/octet-stream")
+
+    @api.get("/builds/<name>/artifacts/<job>")
+    async def artifact(name: str, job: str) -> Redirect:
+        def look(state: State) -> tuple[JobId, str, WorkerId | None]:
+            build, id_ = _job(state, name, job)
+            digest = state.graphs[build].jobs[id_].digest
+            return id_, digest, state.locate(id_, digest) if digest else None
+
+        id_, digest, holder = await parts.core.view(look)
+        if holder is None:
+            raise Rejected(ARTIFACT_UNKNOWN, f"no live worker holds the artifact of job {id_}")
+        return redirect(f"{holder.rstrip('/')}/artifact?id={id_}&digest={digest}", 307)
+
+    @api.post("/leases/<lease>/output")
+    async def append_output(lease: str) -> Response:
+        stream, offset = _stream(), number("offset", 0)
+        id_ = LeaseId(lease)
+        async for chunk in receive_chunks(bytes_max=OUTPUT_CHUNK_BYTES_MAX):
+            if id_ not in parts.core.state.leases:
+                raise Rejected(LEASE_ENDED, f"lease {lease[:40]} is not live")
+            try:
+                offset = await parts.outputs.append(id_, stream, offset, chunk)
+            except OutputGap as gap:
+                raise Rejected(OUTPUT_GAP, f"{gap.size} bytes are stored") from gap
+        return _json({"size": parts.outputs.size(id_, stream)})
+
+
+def _add_workers(api: Blueprint, parts: Parts) -> None:
+    @api.get("/workers")
+    async def workers() -> Response:
+        return _json(await parts.core.view(views.workers))
+
+    @api.get("/workers/<path:name>")
+    async def worker(name: str) -> Response:
+        return _json(await parts.core.view(lambda state: views.worker(state, state.worker(WorkerId(name)))))
+
+
+def _add_catalog(api: Blueprint) -> None:
+    @api.get("/transitions")
+    async def transitions() -> Response:
+        return _json(as_json())
+
+    @api.get("/errors")
+    async def errors() -> Response:
+        return _json({"errors": [describe(code) for code in CATALOG.values()]})
+
+    @api.get("/errors/<code>")
+    async def error(code: str) -> Response:
+        if code not in CATALOG:
+            raise Rejected(ROUTE_UNKNOWN, f"there is no error {code[:40]}")
+        return _json(describe(CATALOG[code]))
+
+
+def number(parameter: str, default: int) -> int:
+    """A count from the query; raises `Rejected`."""
+    text = request.args.get(parameter)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise Rejected(MALFORMED, f"{parameter} must be a whole number from 0 on, not {text[:40]!r}")
+    return int(text)
+
+
+def _stream() -> str:
+    stream = request.args.get("stream", "stdout")
+    if stream not in ("stdout", "stderr"):
+        raise Rejected(MALFORMED, f"stream must be stdout or stderr, not {stream[:40]!r}")
+    return stream
+
+
+def _status(text: str | None) -> BuildStatus | None:
+    if text is None:
+        return None
+    try:
+        return BuildStatus(text)
+    except ValueError as error:
+        raise Rejected(MALFORMED, f"state must be one of {', '.join(BuildStatus)}") from error
+
+
+def _job(state: State, name: str, job: str) -> tuple[BuildId, JobId]:
+    build = resolve(state, name)
+    return build, state.job(build, JobId(job)).id
+
+
+def _json(value: object) -> Response:
+    return Response(codec.dumps(value), content_type=JSON)
+
+
+async def _large_json(value: object) -> Response:
+    """Like `_json`, with the encoding of what may be 100 000 jobs kept off the event loop."""
+    return Response(await trio.to_thread.run_sync(partial(codec.dumps, value)), content_type=JSON)

@@ -1,0 +1,73 @@
+"""Refusals as HTTP: families to statuses once, and the error body of our own interface."""
+
+import secrets
+from typing import Any
+
+import structlog
+from quart import Response
+from werkzeug.exceptions import HTTPException
+
+from clients.codec import Malformed, dumps
+from coordinator.blobs import StorageFull
+from events.errors import INTERNAL, MALFORMED, ROUTE_UNKNOWN, STORAGE_FULL, TOO_LARGE, Code, Family, Rejected
+
+log = structlog.get_logger()
+
+STATUS = {
+    Family.INVALID: 400,
+    Family.NOT_FOUND: 404,
+    Family.CONFLICT: 409,
+    Family.GONE: 410,
+    Family.TOO_LARGE: 413,
+    Family.UNAVAILABLE: 503,
+    Family.FULL: 507,
+}
+
+
+def as_rejected(error: Exception) -> Rejected:
+    """Whatever a handler may meet that is the caller's to know, as one of our refusals."""
+    if isinstance(error, Rejected):
+        return error
+    if isinstance(error, Malformed):
+        return Rejected(MALFORMED, str(error))
+    if isinstance(error, StorageFull):
+        return Rejected(STORAGE_FULL, str(error))
+    if isinstance(error, HTTPException):
+        return Rejected(_code_of(error.code or 500), error.description or "")
+    return Rejected(INTERNAL)
+
+
+def answer_json(error: Rejected, status: int | None = None) -> Response:
+    """The refusal as our own interface has it."""
+    code = error.code
+    body = {
+        "kind": "Error",
+        "id": code.code.removeprefix("TZ-"),
+        "href": f"/api/errors/{code.code}",
+        "code": code.code,
+        "operation_id": secrets.token_hex(10),
+        "message": str(error),
+        "reason": error.reason,
+        "fix": code.fix,
+    }
+    log.info("refused", code=code.code, reason=error.reason, operation_id=body["operation_id"])
+    return Response(dumps(body), status or STATUS[code.family], content_type="application/json")
+
+
+def describe(code: Code) -> dict[str, Any]:
+    """An entry of the catalog as JSON values."""
+    return {
+        "code": code.code,
+        "status": STATUS[code.family],
+        "title": code.title,
+        "fix": code.fix,
+        "href": f"/api/errors/{code.code}",
+    }
+
+
+def _code_of(status: int) -> Code:
+    if status in (404, 405):
+        return ROUTE_UNKNOWN
+    if status == 413:
+        return TOO_LARGE
+    return MALFORMED if status < 500 else INTERNAL

@@ -1,0 +1,165 @@
+"""Live streams of records: chunked JSON lines, WebSocket and server-sent events over one cursor.
+
+The lines are the log's own texts, encoded once when they were stored. Several that come within a tick
+travel in one chunk. A stream of a build ends with the build's last record; an idle one says how far it
+has come. Whoever reads slowly lags behind and harms nobody: nothing is queued for him.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
+
+import trio
+from quart import Blueprint, Response, request, websocket
+from quart.wrappers import Request as HttpRequest
+from quart.wrappers import Websocket
+
+from clients.codec import dumps
+from coordinator.builds import resolve
+from coordinator.follow import TICK_SECONDS, Follower
+from coordinator.http.errors import answer_json
+from coordinator.parts import Parts
+from events.errors import MALFORMED, Rejected
+from events.ids import BuildId, Position
+from events.log import Entry, subjects
+
+LINES = "application/x-ndjson"
+EVENTS = "text/event-stream"
+# What a WebSocket is closed with when the coordinator stops (RFC 6455: service restart).
+RESTARTING = 1012
+
+
+def blueprint(parts: Parts) -> Blueprint:
+    """The live routes below /api."""
+    live = Blueprint("live", __name__)
+
+    @live.get("/builds/<name>/events")
+    async def build_events(name: str) -> Response:
+        return await _http(parts, name)
+
+    @live.get("/events")
+    async def events() -> Response:
+        return await _http(parts, None)
+
+    @live.websocket("/builds/<name>/events")
+    async def build_socket(name: str) -> Response | None:
+        return await _socket(parts, name)
+
+    @live.websocket("/events")
+    async def socket() -> Response | None:
+        return await _socket(parts, None)
+
+    return live
+
+
+async def _http(parts: Parts, name: str | None) -> Response:
+    try:
+        build, follower = await _follower(parts, request, name)
+    except Rejected as error:
+        return answer_json(error)
+    as_events = EVENTS in request.headers.get("Accept", "")
+    render = _as_events if as_events else _as_lines
+    answer = Response(_chunks(parts, build, follower, render), content_type=EVENTS if as_events else LINES)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Accel-Buffering"] = "no"
+    return answer
+
+
+async def _socket(parts: Parts, name: str | None) -> Response | None:
+    try:
+        _check_origin(websocket)
+        build, follower = await _follower(parts, websocket, name)
+    except Rejected as error:
+        return answer_json(error, 403 if error.code is MALFORMED and "origin" in error.reason else None)
+    await websocket.accept()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_ignore_commands)
+        with _attendance(parts, build):
+            await _send_all(follower, batched=websocket.args.get("batch") == "1")
+        await websocket.close(RESTARTING if parts.journal.is_stopping else 1000)
+        nursery.cancel_scope.cancel()
+    return None
+
+
+async def _ignore_commands() -> None:
+    """These sockets only tell; reading them notices when the peer goes away."""
+    while True:
+        await websocket.receive()
+
+
+async def _send_all(follower: Follower, *, batched: bool) -> None:
+    while not follower.has_ended:
+        entries = await follower.read()
+        await trio.lowlevel.checkpoint()  # `send` on a closed socket returns at once
+        if batched or not entries:
+            await websocket.send(_as_lines(entries, follower).decode().rstrip("\n"))
+            await trio.sleep(TICK_SECONDS)
+            continue
+        for entry in entries:
+            await websocket.send(entry.text.decode())
+            await trio.lowlevel.checkpoint()
+
+
+async def _chunks(
+    parts: Parts, build: BuildId | None, follower: Follower, render: Callable[[list[Entry], Follower], bytes]
+) -> AsyncIterator[bytes]:
+    with _attendance(parts, build):
+        while not follower.has_ended:
+            entries = await follower.read()
+            if chunk := render(entries, follower):
+                yield chunk
+            await trio.sleep(TICK_SECONDS)
+
+
+def _attendance(parts: Parts, build: BuildId | None) -> "nullcontext[None]":
+    return nullcontext() if build is None else parts.attendance.attend(build)  # type: ignore[return-value]  # both are context managers of nothing
+
+
+def _as_lines(entries: list[Entry], follower: Follower) -> bytes:
+    if entries:
+        return b"\n".join([entry.text for entry in entries]) + b"\n"
+    return b"" if follower.has_ended else _progress(follower) + b"\n"
+
+
+def _as_events(entries: list[Entry], follower: Follower) -> bytes:
+    if entries:
+        return b"".join(b"id: %d\ndata: %b\n\n" % (e.record.position, e.text) for e in entries)
+    return b"" if follower.has_ended else b"data: " + _progress(follower) + b"\n\n"
+
+
+def _progress(follower: Follower) -> bytes:
+    return dumps({"type": "Progress", "position": follower.cursor})
+
+
+async def _follower(
+    parts: Parts, asked: HttpRequest | Websocket, name: str | None
+) -> tuple[BuildId | None, Follower]:
+    after = Position(_position(asked.args.get("after") or asked.headers.get("Last-Event-ID")))
+    build = None if name is None else await parts.core.view(lambda state: resolve(state, name))
+    return build, Follower(parts.journal, after, build, wanted=_filter(asked))
+
+
+def _position(text: str | None) -> int:
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise Rejected(MALFORMED, f"after must be a position, not {text[:40]!r}")
+    return int(text)
+
+
+def _filter(asked: HttpRequest | Websocket) -> Callable[[Entry], bool] | None:
+    types, worker = set(asked.args.getlist("type")), asked.args.get("worker")
+    if not types and worker is None:
+        return None
+
+    def wanted(entry: Entry) -> bool:
+        fits = not types or type(entry.record.event).__name__ in types
+        return fits and (worker is None or subjects(entry.record)[1] == worker)
+
+    return wanted
+
+
+def _check_origin(asked: Websocket) -> None:
+    """Pages of other sites must not look in: a browser names the page that opens the socket."""
+    origin = asked.headers.get("Origin")
+    if origin is not None and origin.split("://", 1)[-1] != asked.headers.get("Host"):
+        raise Rejected(MALFORMED, f"the origin {origin[:100]} is not this server's")

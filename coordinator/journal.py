@@ -1,0 +1,197 @@
+"""The journal: State, the records that are not on disk yet, and the one task that puts them there.
+
+`append` returns when its records are durable; whoever appends while a commit is under way shares the next
+one, so a busy coordinator pays one fsync for many requests. Followers pull: `grown` says that there is
+something new, `read` gives it, from memory where it is recent and from the log where it is not.
+
+A full disk is no catastrophe: nothing of the batch was stored, so the state is rebuilt from the log, what
+was refused never happened, reads go on, and writes resume when there is room. Any other failure to write
+ends the process: its outcome is unknown, and the next process finds out by reading.
+"""
+
+import gc
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import structlog
+import trio
+from attrs import Factory, define
+
+from coordinator.recent import Recent
+from events.catalog import Record
+from events.errors import STORAGE_FULL, Rejected
+from events.fold import replay
+from events.ids import BEGINNING, Position
+from events.log import PAGE, Entry, Log, LogFull, Subject, read_all, subjects
+from events.state import State
+
+log = structlog.get_logger()
+
+PROBE_SECONDS = 1.0
+PROBE_BYTES = 1 << 20
+
+
+# Runs a blocking function off the event loop; `trio.to_thread.run_sync` or, in simulation, inline.
+RunSync: TypeAlias = Callable[..., Awaitable[Any]]
+
+
+class Reader(Protocol):
+    """A second look at the log, beside the writer."""
+
+    def read(self, after: Position, subject: Subject | None = None, limit: int = PAGE) -> list[Entry]: ...
+
+
+class Page(NamedTuple):
+    """Records of one subject, in order; there are no others of it up to position `upto`."""
+
+    entries: list[Entry]
+    upto: Position
+
+
+@define(eq=False)
+class _Batch:
+    records: list[Record] = Factory(list)
+    stored: trio.Event = Factory(trio.Event)
+    dropped: bool = False
+
+
+class Journal:
+    """The event log as the running coordinator sees it. `state` may run ahead of `durable`."""
+
+    def __init__(
+        self,
+        log: Log,
+        reader: Reader,
+        *,
+        run_sync: RunSync = trio.to_thread.run_sync,
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`has_room` tells, after the disk was full, whether it still is."""
+        self.state = State()
+        self.durable = BEGINNING
+        self.is_full = False
+        self.is_stopping = False
+        # When the commit under way began (trio's clock); None between commits.
+        self.commit_began: float | None = None
+        self._log = log
+        self._reader = reader
+        self._run_sync = run_sync
+        self._has_room = has_room
+        self._recent = Recent(BEGINNING)
+        self._staged = _Batch()
+        self._flying = _Batch()
+        self._work = trio.Event()
+        self._grown: dict[Subject | None, trio.Event] = {}
+
+    async def load(self) -> None:
+        """Replay the log into `state`."""
+        self.state = await self._run_sync(_replay, self._log)
+        self.durable = self._log.head()
+        self._recent = Recent(self.durable)
+
+    async def commit_forever(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Store what is staged, batch after batch; raises what a broken disk raises."""
+        task_status.started()
+        while True:
+            await self._work.wait()  # unbounded: an idle coordinator has nothing to store
+            self._work = trio.Event()
+            if self._staged.records:
+                await self._commit()
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Return when the records are on disk; raises `Rejected` (`STORAGE_FULL`) if they never will be.
+
+        To be called in the same breath in which they were folded. A cancelled caller leaves them staged.
+        """
+        if not records:
+            return
+        batch = self._staged
+        batch.records.extend(records)
+        self._work.set()
+        await batch.stored.wait()  # bounded by the disk: a commit succeeds, or fails and ends the process
+        if batch.dropped:
+            raise Rejected(STORAGE_FULL, "nothing was changed")
+
+    async def settled(self) -> bool:
+        """Wait until all that `state` says now is durable; False if some of it was dropped instead."""
+        batch = self._staged if self._staged.records else self._flying
+        if self.durable >= self.state.position:
+            return True
+        await batch.stored.wait()
+        return not batch.dropped
+
+    async def grown(self, scanned: Position, subject: Subject | None = None) -> None:
+        """Return when there may be news beyond `scanned`, of one build or of all, or on a stop."""
+        if self.is_stopping or self._recent.may_have_news(scanned, subject):
+            return
+        event = self._grown.get(subject)
+        if event is None:
+            event = self._grown[subject] = trio.Event()
+        await event.wait()  # unbounded: whoever follows a silent subject bounds it himself
+
+    async def read(self, after: Position, subject: Subject | None = None, limit: int = PAGE) -> Page:
+        """Durable records beyond `after`, up to `limit` of them."""
+        head = self.durable
+        found = self._recent.after(after, subject, limit)
+        if found is None:
+            read = await self._run_sync(self._reader.read, after, subject, limit)
+            found = [entry for entry in read if entry.record.position <= head]
+        return Page(found, found[-1].record.position if len(found) == limit else head)
+
+    def stop_followers(self) -> None:
+        """Let every follower see that the coordinator stops."""
+        self.is_stopping = True
+        self._wake(list(self._grown))
+
+    async def _commit(self) -> None:
+        batch = self._flying = self._staged
+        self._staged = _Batch()
+        self.commit_began = trio.current_time()
+        try:
+            texts = await self._run_sync(self._log.append, batch.records)
+        except LogFull as error:
+            await self._survive_full_disk(batch, error)
+            return
+        finally:
+            self.commit_began = None
+        self.durable = batch.records[-1].position
+        self._publish(batch.records, texts)
+        batch.stored.set()
+
+    def _publish(self, records: Sequence[Record], texts: Sequence[bytes]) -> None:
+        touched: dict[Subject | None, None] = {None: None}
+        for record, text in zip(records, texts, strict=True):
+            self._recent.append(record, text)
+            build, _ = subjects(record)
+            if build is not None:
+                touched[Subject("build", build)] = None
+        self._wake(touched)
+
+    def _wake(self, touched: Sequence[Subject | None] | dict[Subject | None, None]) -> None:
+        for subject in touched:
+            event = self._grown.pop(subject, None)
+            if event is not None:
+                event.set()
+
+    async def _survive_full_disk(self, batch: _Batch, error: LogFull) -> None:
+        log.error("disk full, refusing writes", error=str(error), dropped=len(batch.records))
+        self.is_full = True
+        self.state = await self._run_sync(_replay, self._log)
+        for lost in (batch, self._staged):
+            lost.dropped = True
+            lost.stored.set()
+        self._staged = _Batch()
+        while not await self._run_sync(self._has_room):
+            await trio.sleep(PROBE_SECONDS)  # nobody tells us when space becomes free
+        self.is_full = False
+        log.info("disk has room again, accepting writes")
+
+
+def _replay(log: Log) -> State:
+    """All of the log, with the garbage collector kept from counting millions of live objects again."""
+    gc.disable()
+    try:
+        return replay(entry.record for entry in read_all(log))
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -1,0 +1,26 @@
+"""What a facade is handed: the coordinator's parts, put together once at the start."""
+
+from attrs import frozen
+
+from coordinator.attendance import Attendance
+from coordinator.blobs import BlobStore
+from coordinator.config import CoordinatorConfig
+from coordinator.core import Coordinator
+from coordinator.dispatch import Dispatch
+from coordinator.heartbeats import Heartbeats
+from coordinator.journal import Journal
+from coordinator.output import OutputStore
+from coordinator.sources import Sources
+
+
+@frozen(kw_only=True)
+class Parts:
+    config: CoordinatorConfig
+    core: Coordinator
+    journal: Journal
+    dispatch: Dispatch
+    heartbeats: Heartbeats
+    sources: Sources
+    attendance: Attendance
+    blobs: BlobStore
+    outputs: OutputStore

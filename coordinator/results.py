@@ -1,0 +1,60 @@
+"""A worker's results on their way in: output goes to disk first, its size goes into the fact."""
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from coordinator.core import Coordinator
+from coordinator.output import OutputStore
+from events.commands import Result
+from events.ids import JobId, LeaseId, WorkerId
+
+
+@frozen(kw_only=True)
+class Report:
+    """What a worker says of one job, with the output that it has not streamed before, from its offsets."""
+
+    job: JobId
+    lease: LeaseId = LeaseId("")
+    exit_code: int = 0
+    error: str | None = None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    stdout_offset: int = 0
+    stderr_offset: int = 0
+    lost: tuple[JobId, ...] = ()
+
+
+async def keep(
+    core: Coordinator, outputs: OutputStore, worker: WorkerId, reports: Iterable[Report]
+) -> tuple[Result, ...]:
+    """Store the output of live leases durably; raises `StorageFull`, `OutputGap`."""
+    results = []
+    for report in reports:
+        live = core.state.leases_of.get(worker, {}).get(report.job)
+        sizes = (0, 0)
+        if live is not None and report.lease in ("", live):
+            sizes = await _keep_output(outputs, live, report)
+        results.append(_result(report, *sizes))
+    return tuple(results)
+
+
+async def _keep_output(outputs: OutputStore, lease: LeaseId, report: Report) -> tuple[int, int]:
+    if report.stdout:
+        await outputs.append(lease, "stdout", report.stdout_offset, report.stdout)
+    if report.stderr:
+        await outputs.append(lease, "stderr", report.stderr_offset, report.stderr)
+    await outputs.seal(lease)
+    return outputs.size(lease, "stdout"), outputs.size(lease, "stderr")
+
+
+def _result(report: Report, stdout_bytes: int, stderr_bytes: int) -> Result:
+    return Result(
+        job=report.job,
+        lease=report.lease,
+        exit_code=report.exit_code,
+        error=report.error,
+        stdout_bytes=stdout_bytes,
+        stderr_bytes=stderr_bytes,
+        lost=report.lost,
+    )

@@ -1,0 +1,85 @@
+"""A build as distbuild tells it: one value for each job that ended, and one for the end."""
+
+from collections.abc import AsyncIterator
+
+import trio
+from attrs import frozen
+
+from coordinator.follow import Follower
+from coordinator.output import OutputStore
+from events.catalog import (
+    BuildCancelled,
+    BuildFailed,
+    BuildSucceeded,
+    Event,
+    JobFailed,
+    JobReused,
+    JobSucceeded,
+)
+from events.ids import JobId
+
+# Some clients of others lose what arrives in the same read as the value before it; while there is little
+# to tell, values are kept apart, and the last one always is.
+GAP_SECONDS = 0.005
+LAST_GAP_SECONDS = 0.03
+FEW = 8
+OUTPUT_BYTES_MAX = 16 << 20
+
+
+@frozen(kw_only=True)
+class JobEnded:
+    """`error` is None exactly when the job succeeded; output as bytes."""
+
+    job: JobId
+    exit_code: int = 0
+    error: str | None = None
+    stdout: bytes
+    stderr: bytes
+
+
+@frozen(kw_only=True)
+class BuildEnded:
+    """`error` is None exactly when the build succeeded."""
+
+    error: str | None
+
+
+async def statuses(follower: Follower, outputs: OutputStore) -> AsyncIterator[JobEnded | BuildEnded]:
+    """Tell each job once, even one that had to run again; returns early if the coordinator stops."""
+    told: set[JobId] = set()
+    while not follower.has_ended:
+        events = [entry.record.event for entry in await follower.read()]
+        for event in events:
+            status = await _status(event, outputs, told)
+            if status is not None:
+                await trio.sleep(_gap(status, len(events)))
+                yield status
+
+
+def _gap(status: JobEnded | BuildEnded, waiting: int) -> float:
+    if isinstance(status, BuildEnded):
+        return LAST_GAP_SECONDS
+    return GAP_SECONDS if waiting <= FEW else 0.0
+
+
+async def _status(event: Event, outputs: OutputStore, told: set[JobId]) -> JobEnded | BuildEnded | None:
+    match event:
+        case JobSucceeded() | JobReused() | JobFailed():
+            if event.job in told:
+                return None
+            told.add(event.job)
+            return JobEnded(
+                job=event.job,
+                exit_code=event.exit_code if isinstance(event, JobFailed) else 0,
+                error=event.error if isinstance(event, JobFailed) else None,
+                stdout=await outputs.read(event.lease, "stdout", 0, OUTPUT_BYTES_MAX),
+                stderr=await outputs.read(event.lease, "stderr", 0, OUTPUT_BYTES_MAX),
+            )
+        case BuildSucceeded():
+            return BuildEnded(error=None)
+        case BuildFailed():
+            return BuildEnded(error=event.error)
+        case BuildCancelled():
+            return BuildEnded(error=f"the build was cancelled: {event.reason}")
+        case _:
+            return None
