@@ -83,8 +83,10 @@ class GuardedWebsocket(WSStream):
         self.buffer: BoundedBuffer = BoundedBuffer(self.config.websocket_max_message_size)
 
     async def handle(self, event: StreamEvent) -> None:
+        if isinstance(event, Data) and not self.closed and not self.handshake.accepted:
+            self.closed = True  # first, or the handler accepts while we refuse
+            await self._send_error_response(400)
         await super().handle(event)
-        # Closed now: the handshake was wrong, or data came before its answer; both got their 400.
         if isinstance(event, Request | Data) and (self.closed or self.buffer.overflowed):
             await self.send(StreamClosed(stream_id=self.stream_id))
 

@@ -77,10 +77,12 @@ async def test_http2_frames_after_an_early_answer_end_only_their_connection(app:
 
 async def test_data_sent_with_the_upgrade_request_is_refused(app: App, seen: Seen) -> None:
     """One-packet kill: a frame before the handshake was answered; 400, and nothing is delivered."""
-    async with serving(app) as live:
-        answer = await live.ask(HANDSHAKE % (b"/ws", b"") + frame(1, b"a"))
-        assert answer.startswith(b"HTTP/1.1 400")
-        assert seen.messages == []
+    with capture_logs() as lines:
+        async with serving(app) as live:
+            answer = await live.ask(HANDSHAKE % (b"/ws", b"") + frame(1, b"a"))
+            assert answer.startswith(b"HTTP/1.1 400")
+    assert seen.messages == []
+    assert {line["log_level"] for line in lines} == {"info"}
 
 
 @pytest.mark.parametrize("after", [frame(1, b"a"), frame(2, b"b"), b"\xff" * 10])
