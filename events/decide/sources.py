@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from events.catalog import Event, SourceDropped, SourceStored
+from events.catalog import BuildFailed, Event, SourceDropped, SourceStored
 from events.commands import DropSource, StoreSource
+from events.decide.jobs import cancel_unfinished
 from events.errors import SOURCE_IN_USE, SOURCE_UNKNOWN, Rejected
 from events.ids import BuildId, SourceId
 from events.model import Source
@@ -20,24 +21,22 @@ def store(state: State, command: StoreSource) -> Iterator[Event]:
     known = state.sources.get(command.source)
     if known == Source(blob=command.blob, size=command.size):
         return
-    user = _user(state, command.source) if known is not None else None
-    if user is not None and state.builds[user].status is BuildStatus.RUNNING:
-        raise Rejected(SOURCE_IN_USE, f"build {user} runs with other contents of {command.source}")
+    if known is not None and (users := _users(state, command.source)):
+        raise Rejected(SOURCE_IN_USE, f"build {users[0]} runs with other contents of {command.source}")
     yield SourceStored(source=command.source, blob=command.blob, size=command.size)
 
 
 def drop(state: State, command: DropSource) -> Iterator[Event]:
-    """Let a source file go that no build needs any more."""
+    """A source file is gone. Builds that run with it cannot go on; those that upload can mend it."""
     if command.source not in state.sources:
         raise Rejected(SOURCE_UNKNOWN, f"no source {command.source} is stored")
-    user = _user(state, command.source)
-    if user is not None:
-        raise Rejected(SOURCE_IN_USE, f"build {user} needs {command.source}")
     yield SourceDropped(source=command.source, reason=command.reason)
+    for build in _users(state, command.source):
+        yield from cancel_unfinished(state, build, "source-lost")
+        yield BuildFailed(build=build, error=f"the source file {command.source} was lost: {command.reason}")
 
 
-def _user(state: State, source: SourceId) -> BuildId | None:
-    """A build that has not ended and has this source file; one that runs if there is one."""
-    users = [build for build in state.active if source in state.graphs[build].sources.values()]
-    running = (build for build in users if state.builds[build].status is BuildStatus.RUNNING)
-    return next(running, users[0] if users else None)
+def _users(state: State, source: SourceId) -> list[BuildId]:
+    """Running builds that are made from this source file."""
+    running = [id_ for id_ in state.active if state.builds[id_].status is BuildStatus.RUNNING]
+    return [id_ for id_ in running if source in state.graphs[id_].sources.values()]
