@@ -28,6 +28,16 @@ _write_json = msgspec.json.Encoder().encode
 _read_json = msgspec.json.Decoder().decode
 
 
+@attrs.frozen
+class _Head:
+    position: int
+    at: float
+    type: str
+
+
+_read_head = msgspec.json.Decoder(_Head).decode
+
+
 class Unreadable(ValueError):
     """The text is no record of any format that this version knows."""
 
@@ -85,13 +95,12 @@ def decode(text: bytes, written_in: int = FORMAT) -> Record:
     if written_in > FORMAT:
         raise FromTheFuture(f"format {written_in} is newer than {FORMAT}, the newest known here: upgrade")
     try:
-        value = _read_json(text)
         if written_in < FORMAT:
-            value = upcast(value, written_in)
-            text = _write_json(value)
-        return decode_typed(value["position"], float(value["at"]), value["type"], text)
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise Unreadable(f"not a record: {error!r}") from error
+            text = _write_json(upcast(_read_json(text), written_in))
+        head = _read_head(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(f"not a record: {error}") from error
+    return decode_typed(head.position, head.at, head.type, text)
 
 
 def upcast(value: dict[str, Any], written_in: int) -> dict[str, Any]:

@@ -83,6 +83,18 @@ def subjects(record: Record) -> tuple[str | None, str | None]:
     return getattr(event, "build", None), getattr(event, "worker", None)
 
 
+def concerns(record: Record, subject: Subject) -> bool:
+    """Is the record about this subject?"""
+    build, worker = subjects(record)
+    return subject.id == (build if subject.kind == "build" else worker)
+
+
+def check_order(records: Sequence[Record], head: Position) -> None:
+    """Whoever appends must continue the log at `head` without a hole; anything else is a bug."""
+    for expected, record in enumerate(records, start=head + 1):
+        assert record.position == expected, f"{record} is not record {expected}"
+
+
 def link(previous: bytes, text: bytes) -> bytes:
     """The chain hash of a record: SHA-256 over its predecessor's and its own text."""
     return sha256(previous + text).digest()
@@ -104,6 +116,8 @@ def verify(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 
         previous = link(previous, entry.text)
         if entry.chain != previous:
             raise CorruptLog(f"record {position} was altered, or one before it: its chain hash is wrong")
+        if encode(entry.record) != entry.text:
+            raise CorruptLog(f"record {position} was altered: it is not indexed as what its text says")
     return previous
 
 
@@ -122,21 +136,22 @@ class MemoryLog:
     def append(self, records: Sequence[Record]) -> list[bytes]:
         if self._fail is not None:
             self._fail()
+        check_order(records, self.head())
         chain = self._entries[-1].chain if self._entries else GENESIS
-        texts = []
+        entries = []
         for record in records:
             text = encode(record)
             chain = link(chain, text)
-            self._entries.append(Entry(decode(text), text, chain))
-            texts.append(text)
-        return texts
+            entries.append(Entry(decode(text), text, chain))
+        self._entries += entries
+        return [entry.text for entry in entries]
 
     def read(
         self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
     ) -> list[Entry]:
         found = []
         for entry in self._entries[after:]:
-            if subject is None or subject.id in subjects(entry.record):
+            if subject is None or concerns(entry.record, subject):
                 found.append(entry)
                 if len(found) == limit:
                     break

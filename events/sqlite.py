@@ -27,6 +27,7 @@ from events.log import (
     LogFull,
     LogLocked,
     Subject,
+    check_order,
     link,
     subjects,
 )
@@ -76,6 +77,7 @@ class SqliteLog:
         After any other error than `LogFull` the outcome is unknown: the process must end, and the next
         one finds out by reading.
         """
+        check_order(records, self._head)
         rows, texts, chain = [], [], self._chain
         for record in records:
             text = encode(record)
@@ -93,7 +95,6 @@ class SqliteLog:
                     chain,
                 )
             )
-        assert not records or records[0].position == self._head + 1, f"{records[0]} is not the next record"
         with _translated(self.path), _transaction(self._connection):
             self._connection.executemany(INSERT, rows)
         self._head, self._chain = Position(self._head + len(rows)), chain
@@ -160,7 +161,9 @@ class _Lock:
         os.pwrite(self._descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def _open(path: Path) -> apsw.Connection:
@@ -229,7 +232,7 @@ def _translated(path: Path) -> Iterator[None]:
         raise _in_our_words(error, path) from error
     except FromTheFuture as error:
         raise LogFromTheFuture(f"{path}: {error}") from error
-    except Unreadable as error:
+    except (Unreadable, UnicodeDecodeError) as error:
         raise CorruptLog(f"{path}: {error}") from error
 
 
