@@ -76,18 +76,21 @@ class Splitter:
 
 
 def reason_of(text: str) -> str:
-    """What a refusal's body says, in words: the text itself, or the message within its JSON."""
+    """What a refusal's body says: the words in distbuild's JSON, or the text itself.
+
+    Our own error objects (kind "Error") stay whole: they carry a code and a fix beside the words.
+    """
     try:
         value = codec.loads(text.encode())
     except (Malformed, UnicodeEncodeError):
         return text
+    if not isinstance(value, dict) or value.get("kind") == "Error":
+        return text
     return next((found for found in _messages(value) if found), text)
 
 
-def _messages(value: Any) -> list[str]:
-    if not isinstance(value, dict):
-        return []
+def _messages(value: dict[str, Any]) -> list[str]:
     failed = value.get("BuildFailed")
     inner = failed.get("Error") if isinstance(failed, dict) else None
-    found = [inner, value.get("reason"), value.get("message"), value.get("error"), value.get("Error")]
+    found = [inner, value.get("error"), value.get("Error"), value.get("message")]
     return [entry for entry in found if isinstance(entry, str)]

@@ -73,7 +73,7 @@ class Peer:
 async def _converse(talk: Talk, stream: trio.abc.Stream) -> None:
     # A client may vanish at any point of a test: that is its right, not the peer's failure.
     async with stream:
-        with contextlib.suppress(trio.BrokenResourceError, h11.RemoteProtocolError):
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
             await talk(Peer(stream))
 
 
