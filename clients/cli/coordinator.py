@@ -1,0 +1,90 @@
+"""`terzetto coordinator`: the coordinator alone."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from clients.cli.directories import state
+from clients.cli.verbs import Verb, log_level_option
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def server_options(function: F) -> F:
+    """What every verb takes that runs a coordinator."""
+    options = (
+        click.option(
+            "--bind",
+            metavar="HOST:PORT",
+            envvar="TERZETTO_BIND",
+            default="127.0.0.1:8470",
+            show_default=True,
+            help="Where to listen; port 0 is any free one.",
+        ),
+        click.option(
+            "--data",
+            type=click.Path(file_okay=False, path_type=Path),
+            envvar="TERZETTO_DATA",
+            default=state,
+            show_default="~/.local/state/terzetto",
+            help="Holds everything that must survive.",
+        ),
+        click.option(
+            "--base-path",
+            metavar="/PATH",
+            envvar="TERZETTO_BASE_PATH",
+            default="",
+            help="Serve below this path.",
+        ),
+        click.option(
+            "--lease-seconds",
+            type=click.FloatRange(0, min_open=True),
+            envvar="TERZETTO_LEASE_SECONDS",
+            default=30.0,
+            show_default=True,
+            help="A lease not renewed for so long runs out.",
+        ),
+        click.option(
+            "--worker-silence-seconds",
+            type=click.FloatRange(0, min_open=True),
+            envvar="TERZETTO_WORKER_SILENCE_SECONDS",
+            default=30.0,
+            show_default=True,
+            help="A worker silent for so long is lost.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "terzetto coordinator",
+        "terzetto coordinator --bind 0.0.0.0:8470 --data /var/lib/terzetto",
+    ),
+    after="One line on stdout, `ready URL`, says that it serves. SIGTERM stops it.",
+)
+@server_options
+@log_level_option("info")
+def command(*, log_level: str, **settings: Any) -> int:
+    """Run the coordinator alone."""
+    from clients.cli import serving
+
+    return serving.run(partial(_serve, settings), log_level=log_level)
+
+
+async def _serve(settings: dict[str, Any], **kwargs: Any) -> None:
+    from clients.cli.errors import usage
+    from coordinator import app
+    from coordinator.config import CoordinatorConfig
+
+    try:
+        config = CoordinatorConfig(**settings)
+    except ValueError as error:
+        raise usage(str(error)) from error
+    await app.run(config, **kwargs)

@@ -1,0 +1,195 @@
+"""One build on its way to the screen: records folded, the display told, failed jobs' output fetched."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from clients import wire
+from clients.cli.api import Api
+from clients.cli.exits import Failure
+from clients.cli.progress import Display
+from clients.cli.sanitise import sanitise
+from clients.cli.texts import duration, plain, short, size
+from clients.cli.view import BuildView, JobView
+from clients.cli.wording import Farm
+from clients.distbuild import Graph
+from clients.live import Line, Link, LinkState
+from clients.observer import Observer
+from events.ids import BuildId, JobId
+from events.transitions import BuildStatus, JobStatus
+
+# Of each stream of a failed job so much is shown; the rest stays with the coordinator.
+OUTPUT_BYTES_MAX = 1 << 20
+FARM_SECONDS = 2.0
+# Fetching output must not hold up the end of a build for longer than this.
+DRAIN_SECONDS = 20.0
+
+
+class Show(Observer):
+    """Follows one build for a display.
+
+    `run` paints and fetches until cancelled; `view` is None until the build is known. `graph` is needed
+    where the coordinator may be a foreign one.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        display: Display,
+        *,
+        name: str = "",
+        graph: Graph | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.view: BuildView | None = None
+        self.tails: dict[str, str] = {}
+        self._api = api
+        self._display = display
+        self._name = name
+        self._graph = graph
+        self._clock = clock
+        # How far the coordinator's clock is ahead, at least: no record is from its future.
+        self._skew: float | None = None
+        self._farm: Farm | None = None
+        self._owed: deque[JobView] = deque()
+        self._is_owed = trio.Event()
+        self._is_paid = trio.Event()
+        self._is_paid.set()
+        self._fetched = 0
+        self._link: Link | None = None
+        self._link_lost_at = 0.0
+        self._upload = ""
+
+    # --- what the build tells
+
+    def on_started(self, build: BuildId, missing: int, *, is_native: bool) -> None:
+        self._link = None
+        if is_native or self._graph is None:
+            self.view = BuildView(id=build, name=self._name)
+        else:
+            self.view = BuildView.of_foreign(build, self._graph, name=self._name, started_at=self._clock())
+        if missing:
+            self.on_upload(0, missing)
+
+    def on_upload(self, done: int, total: int) -> None:
+        self._upload = f"uploading {done}/{total} source files" if done < total else ""
+        self._tell_doing()
+
+    def on_link(self, link: Link) -> None:
+        if self.view is None:
+            if self._link is None:
+                self._display.note(f"waiting for the coordinator: {plain(link.error)}")
+            self._link = link
+            return
+        self._link = link if link.state is LinkState.LOST else None
+        self._link_lost_at = trio.current_time()
+        self._tell_doing()
+
+    def on_fetched(self, _job: JobId, _path: Path) -> None:
+        self._fetched += 1
+        self._display.doing(f"fetching what was made: {self._fetched} here")
+
+    def on_record(self, line: Line) -> None:
+        assert self.view is not None, "a build is known before its records come"
+        ahead = line.at - self._clock()
+        self._skew = ahead if self._skew is None else max(self._skew, ahead)
+        job = self.view.fold(line)
+        self._display.changed(self.view, job, line)
+        if job is not None and self._is_to_be_shown(job, line):
+            self._owed.append(job)
+            self._is_paid = trio.Event() if self._is_paid.is_set() else self._is_paid
+            self._is_owed.set()
+
+    # --- what happens meanwhile
+
+    async def run(self) -> None:
+        """Paint, look after the workers and fetch output, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._paint_forever)
+            nursery.start_soon(self._watch_workers_forever)
+            nursery.start_soon(self._fetch_forever)
+
+    async def finish(self) -> None:
+        """Wait, but not long, for output that is still to be shown."""
+        with trio.move_on_after(DRAIN_SECONDS):
+            await self._is_paid.wait()
+
+    def note(self, text: str) -> None:
+        self._display.note(text)
+
+    def keep_tail(self, job: str, stdout: bytes, stderr: bytes) -> None:
+        """Remember the end of what a failed job printed, for the summary."""
+        self.tails[job] = sanitise(stderr.strip() or stdout, colour=False)
+
+    @property
+    def _now(self) -> float:
+        return self._clock() + (self._skew or 0.0)
+
+    def _is_to_be_shown(self, job: JobView, line: Line) -> bool:
+        if self.view is None or self.view.is_foreign or not job.stdout_bytes + job.stderr_bytes:
+            return False
+        return line.type == "JobFailed" or (line.type == "JobSucceeded" and self._display.shows_output_of_all)
+
+    def _tell_doing(self) -> None:
+        if self._link is not None:
+            left = max(0.0, self._link.retry_seconds - (trio.current_time() - self._link_lost_at))
+            self._display.doing(f"reconnecting ({duration(left)}): {plain(self._link.error)}")
+        else:
+            self._display.doing(self._upload)
+
+    async def _paint_forever(self) -> None:
+        while True:
+            if self._link is not None:
+                self._tell_doing()
+            if self.view is not None:
+                self._display.tick(self.view, self._farm, self._now)
+            await trio.sleep(self._display.tick_seconds)
+
+    async def _watch_workers_forever(self) -> None:
+        while True:
+            await trio.sleep(FARM_SECONDS)
+            if self.view is None or self.view.is_foreign or self.view.status is not BuildStatus.RUNNING:
+                continue
+            if not self.view.counts[JobStatus.QUEUED]:
+                self._farm = None
+                continue
+            try:
+                self._farm = (await self._api.workers())[1].farm()
+            except (wire.Unreachable, wire.Refused, Failure, ValueError):
+                self._farm = None  # then the display says less; the stream itself tells of outages
+
+    async def _fetch_forever(self) -> None:
+        while True:
+            await self._is_owed.wait()
+            while self._owed:
+                await self._show_output(self._owed.popleft())
+            self._is_owed = trio.Event()
+            self._is_paid.set()
+
+    async def _show_output(self, job: JobView) -> None:
+        assert self.view is not None
+        try:
+            stdout = await self._read(job, "stdout", job.stdout_bytes)
+            stderr = await self._read(job, "stderr", job.stderr_bytes)
+        except (wire.Unreachable, wire.Refused) as error:
+            self._display.note(f"the output of {plain(job.label)} could not be fetched: {plain(str(error))}")
+            return
+        self._display.output(job, stdout, stderr)
+        if job.status is JobStatus.FAILED:
+            self.keep_tail(job.id, stdout, stderr)
+
+    async def _read(self, job: JobView, stream: str, total: int) -> bytes:
+        """The stream, or its two ends where it is too long to be shown."""
+        assert self.view is not None
+        if not total:
+            return b""
+        if total <= OUTPUT_BYTES_MAX:
+            return await self._api.read_output(self.view.id, job.id, stream, bytes_max=total)
+        half = OUTPUT_BYTES_MAX // 2
+        head = await self._api.read_output(self.view.id, job.id, stream, bytes_max=half)
+        tail = await self._api.read_output(self.view.id, job.id, stream, bytes_max=half, offset=total - half)
+        command = f"terzetto output {short(self.view.id)} {short(job.id)}"
+        return head + f"\n… {size(total - 2 * half)} not shown; all of it: {command}\n".encode() + tail

@@ -1,0 +1,226 @@
+"""What is happening in a build, in words: the same ones for the live display, for pipes and at the end.
+
+Nothing here draws or colours. Every idle second has a reason, and every reason is one of these texts.
+"""
+
+import shlex
+from collections.abc import Mapping
+from typing import TextIO
+
+from attrs import frozen
+
+from clients.cli.texts import count, duration, plain, short
+from clients.cli.view import BuildView, JobView
+from events.transitions import BuildStatus, JobStatus
+
+SUMMARY_LINES_MAX = 12
+TAIL_LINES = 3
+PATH_JOBS_MAX = 5
+
+
+@frozen(kw_only=True)
+class Symbols:
+    """A mark for each way a job can end; the words beside it say the same."""
+
+    succeeded: str = "✓"
+    failed: str = "✗"
+    cancelled: str = "⊘"
+    reused: str = "⤓"
+    running: str = "▸"
+    again: str = "↻"
+    more: str = "…"
+    then: str = " → "
+
+
+ASCII = Symbols(
+    succeeded="+", failed="x", cancelled="-", reused="=", running=">", again="~", more="...", then=" -> "
+)
+
+
+def symbols_for(stream: TextIO) -> Symbols:
+    """The marks that the stream's encoding can show."""
+    try:
+        "".join((Symbols().succeeded, Symbols().reused, Symbols().then)).encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return Symbols()
+
+
+@frozen(kw_only=True)
+class Farm:
+    """The workers as last heard of; `slots` and `busy` add up those that are alive."""
+
+    workers: int
+    slots: int
+    busy: int
+
+
+def progress(view: BuildView, symbols: Symbols) -> str:
+    """`312/1000 jobs  ✓ 298  ✗ 1  ▸ 8`."""
+    counts = view.counts
+    parts = [f"{view.jobs_ended}/{count(view.jobs_total, 'job')}"]
+    shown: Mapping[str, int] = {
+        symbols.succeeded: counts[JobStatus.SUCCEEDED],
+        symbols.failed: counts[JobStatus.FAILED],
+        symbols.cancelled: counts[JobStatus.CANCELLED],
+        symbols.running: counts[JobStatus.RUNNING],
+    }
+    return "  ".join([*parts, *(f"{mark} {number}" for mark, number in shown.items() if number)])
+
+
+def waiting(view: BuildView, farm: Farm | None) -> str:
+    """What waits, and for what; empty if nothing does."""
+    if view.has_ended:
+        return ""
+    if view.is_foreign:
+        return "waiting for jobs to end; this coordinator tells no more"
+    if view.status is BuildStatus.UPLOADING:
+        return "waiting for the source files"
+    parts = []
+    if queued := view.counts[JobStatus.QUEUED]:
+        parts.append(f"queued {queued}: {_why_queued(farm)}")
+    if blocked := view.counts[JobStatus.BLOCKED]:
+        parts.append(f"blocked {blocked}: waiting for dependencies")
+    return " · ".join(parts)
+
+
+def _why_queued(farm: Farm | None) -> str:
+    if farm is None:
+        return "waiting for a free slot"
+    if not farm.workers:
+        return "no worker is there; start one with `terzetto worker`"
+    if farm.busy >= farm.slots:
+        return f"waiting for a free slot: {farm.busy}/{farm.slots} busy"
+    return f"waiting to be fetched by a worker: {farm.busy}/{farm.slots} busy"
+
+
+def running(job: JobView, now: float) -> str:
+    """`compile  w2  31s`, and which attempt it is where it is not the first."""
+    seconds = duration(now - (job.started_at or now))
+    again = f"  attempt {job.attempt}" if job.attempt > 1 else ""
+    return f"{plain(job.label)}  {plain(job.worker)}  {seconds}{again}"
+
+
+def change(job: JobView, kind: str) -> str:
+    """What the record of type `kind` means for the job, in a few words; empty for what is no news."""
+    match kind:
+        case "JobLeased":
+            again = f", attempt {job.attempt}" if job.attempt > 1 else ""
+            return f"running on {plain(job.worker)}{again}"
+        case "JobSucceeded":
+            return f"done{_ran(job, 'in')}"
+        case "JobReused":
+            return "reused: the same work was done before"
+        case "JobFailed":
+            return f"failed: {failure(job)}{_ran(job, 'after')}"
+        case "JobReleased":
+            return f"queued again: {plain(job.reason)}"
+        case "JobReopened" | "JobBlocked":
+            return f"has to run again: {plain(job.reason)}" if kind == "JobReopened" else plain(job.reason)
+        case "JobCancelled":
+            return f"cancelled: {plain(job.reason)}"
+        case _:
+            return ""
+
+
+def _ran(job: JobView, word: str) -> str:
+    return f" {word} {duration(job.seconds)} on {plain(job.worker)}" if job.worker else ""
+
+
+def failure(job: JobView) -> str:
+    """Exit code and error of a failed job, whichever says something."""
+    error = plain(job.error)
+    if job.exit_code is None or job.exit_code < 0:
+        return error
+    if str(job.exit_code) in error:
+        return error
+    return f"exit {job.exit_code}, {error}" if error else f"exit {job.exit_code}"
+
+
+def mark(job: JobView, symbols: Symbols) -> str:
+    if job.is_reused:
+        return symbols.reused
+    return {
+        JobStatus.SUCCEEDED: symbols.succeeded,
+        JobStatus.FAILED: symbols.failed,
+        JobStatus.CANCELLED: symbols.cancelled,
+        JobStatus.RUNNING: symbols.running,
+    }.get(job.status, symbols.again)
+
+
+def heartbeat(view: BuildView, now: float, farm: Farm | None, symbols: Symbols) -> str:
+    """One line for whoever sees nothing else: how far, what runs, what waits."""
+    longest = next(iter(view.running.values()), None)
+    parts = [progress(view, symbols)]
+    if longest:
+        parts.append(f"longest running: {running(longest, now)}")
+    return " · ".join([*parts, *filter(None, [waiting(view, farm)])])
+
+
+def critical_path(view: BuildView) -> list[JobView]:
+    """The chain of jobs, each needing the one before, that took longest to run."""
+    total: dict[str, float] = {}
+    via: dict[str, str] = {}
+    ran = [job for job in view.jobs.values() if job.seconds and job.status is not JobStatus.CANCELLED]
+    for job in sorted(ran, key=lambda job: (job.ended_at or 0.0, job.started_at or 0.0)):
+        before = max((dep for dep in job.deps if dep in total), key=lambda dep: total[dep], default="")
+        total[job.id] = job.seconds + total.get(before, 0.0)
+        via[job.id] = before
+    path: list[JobView] = []
+    last = max(total, key=lambda job: total[job], default="")
+    while last:
+        path.append(view.jobs[last])
+        last = via[last]
+    return path[::-1]
+
+
+def summary(view: BuildView, *, url: str, tails: Mapping[str, str], symbols: Symbols) -> list[str]:
+    """The last word: at most twelve lines; `tails` are the ends of failed jobs' output by job id."""
+    lines = [_result(view, symbols), f"  {_counts(view)}"]
+    failed = [job for job in view.jobs.values() if job.status is JobStatus.FAILED]
+    for job in failed[:2]:
+        lines.append(f"  {symbols.failed} {plain(job.label)}: {failure(job)}")
+        tail = tails.get(job.id, "").rstrip("\n").splitlines()[-TAIL_LINES:]
+        lines += [f"    | {line}" for line in tail] if job is failed[0] else []
+    if len(failed) > 2:
+        lines.append(f"  {symbols.more} and {len(failed) - 2} more failed")
+    path = critical_path(view)
+    if len(path) > 1:
+        lines.append(f"  {_path(path, symbols)}")
+    if failed:
+        lines.append(f"  next: terzetto output {short(view.id)} {shlex.quote(plain(failed[0].label))}")
+    return [*lines, f"  {url}"][:SUMMARY_LINES_MAX]
+
+
+def _result(view: BuildView, symbols: Symbols) -> str:
+    marks = {BuildStatus.SUCCEEDED: symbols.succeeded, BuildStatus.FAILED: symbols.failed}
+    wall = duration((view.ended_at or view.at) - (view.started_at or view.at))
+    why = f": {plain(view.reason)}" if view.reason else ""
+    return f"{marks.get(view.status, symbols.cancelled)} {title(view)} {view.status} in {wall}{why}"
+
+
+def title(view: BuildView) -> str:
+    """`build b7f3a1c2 (nightly)`."""
+    return f"build {short(view.id)}" + (f" ({plain(view.name)})" if view.name else "")
+
+
+def _counts(view: BuildView) -> str:
+    reused = view.reused
+    parts = {
+        "done": view.counts[JobStatus.SUCCEEDED] - reused,
+        "reused": reused,
+        "failed": view.counts[JobStatus.FAILED],
+        "cancelled": view.counts[JobStatus.CANCELLED],
+        "not ended": view.jobs_total - view.jobs_ended,
+    }
+    told = ", ".join(f"{number} {word}" for word, number in parts.items() if number)
+    again = f"; {count(view.releases, 'attempt')} lost and made again" if view.releases else ""
+    return f"{count(view.jobs_total, 'job')}" + (f": {told}" if told else "") + again
+
+
+def _path(path: list[JobView], symbols: Symbols) -> str:
+    total = duration(sum(job.seconds for job in path))
+    longest = sorted(path, key=lambda job: -job.seconds)[:PATH_JOBS_MAX]
+    shown = [f"{plain(job.label)} {duration(job.seconds)}" for job in path if job in longest]
+    more = f" (and {len(path) - len(shown)} shorter)" if len(path) > len(shown) else ""
+    return f"critical path {total}: {symbols.then.join(shown)}{more}"

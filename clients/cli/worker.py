@@ -1,0 +1,104 @@
+"""`terzetto worker`: one worker."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clients.cli.directories import state
+from clients.cli.verbs import Verb, coordinator_option, log_level_option
+
+CACHE_BYTES_MAX = 10 << 30
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "terzetto worker --coordinator http://build.example:8470",
+        "terzetto worker --slots 8 --label gpu=yes --bind 0.0.0.0:0 --advertise http://w1:9000",
+    ),
+    after="One line on stdout, `ready URL`, says that it serves. SIGTERM stops it.",
+)
+@coordinator_option
+@click.option(
+    "--bind",
+    metavar="HOST:PORT",
+    envvar="TERZETTO_BIND",
+    default="127.0.0.1:0",
+    show_default=True,
+    help="Where to offer artifacts; port 0 is any free one.",
+)
+@click.option(
+    "--advertise",
+    metavar="URL",
+    envvar="TERZETTO_ADVERTISE",
+    help="Where other machines reach what --bind listens on.",
+)
+@click.option(
+    "--slots",
+    type=click.IntRange(1, 10_000),
+    envvar="TERZETTO_SLOTS",
+    default=lambda: os.cpu_count() or 1,
+    show_default="the number of processors",
+    help="How many jobs at once.",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="TERZETTO_DATA",
+    show_default="~/.local/state/terzetto/worker",
+    help="Workspaces and cached artifacts; each worker needs its own.",
+)
+@click.option("--id", "identifier", envvar="TERZETTO_ID", help="Its name; default: where it listens.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="K=V",
+    envvar="TERZETTO_LABELS",
+    help="Something to know it by; may be repeated.",
+)
+@click.option(
+    "--cache-bytes-max",
+    type=click.IntRange(0),
+    envvar="TERZETTO_CACHE_BYTES_MAX",
+    default=CACHE_BYTES_MAX,
+    show_default="10 GiB",
+    help="Beyond this, what was not used for longest is dropped.",
+)
+@click.option("--until-eof", is_flag=True, hidden=True)
+@log_level_option("info")
+def command(
+    *, log_level: str, until_eof: bool, identifier: str | None, data: Path | None, **settings: Any
+) -> int:
+    """Run one worker."""
+    from clients.cli import serving
+
+    settings["id"] = identifier
+    settings["data"] = data or state() / "worker"
+    settings["labels"] = _labels(settings["labels"])
+    return serving.run(partial(_serve, settings), log_level=log_level, until_eof=until_eof)
+
+
+def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
+    from clients.cli.errors import usage
+
+    for pair in pairs:
+        if not pair.partition("=")[0] or "=" not in pair:
+            raise usage(f"the label {pair!r} is not of the form K=V")
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+async def _serve(settings: dict[str, Any], **kwargs: Any) -> None:
+    from workers.config import WorkerConfig
+
+    from clients.cli.errors import usage
+    from workers import app
+
+    try:
+        config = WorkerConfig(**settings)
+    except ValueError as error:
+        raise usage(str(error)) from error
+    await app.run(config, **kwargs)
