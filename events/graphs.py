@@ -170,37 +170,34 @@ def _who(job: JobShape) -> str:
 
 
 def _command_problems(job: JobShape) -> Iterator[str]:
-    deps = set(job.deps)
+    deps = frozenset(job.deps)
     for number, cmd in enumerate(job.cmds, start=1):
-        where = f"{_who(job)}, command {number}"
-        if not cmd.exec and not cmd.cat_output:
-            yield f"{where}: neither runs a program nor writes a file"
-        if cmd.exec and not cmd.exec[0]:
-            yield f"{where}: the program's name is empty"
-        for entry in cmd.environ:
-            if "=" not in entry[1:]:
-                yield f"{where}: the environment entry {entry!r} is not NAME=VALUE"
-        for text in _texts(cmd):
-            for problem in _text_problems(text, deps):
-                yield f"{where}: {problem}"
+        for problem in _problems_of(cmd, deps):
+            yield f"{_who(job)}, command {number}: {problem}"
 
 
-def _texts(cmd: CmdShape) -> Iterator[str]:
-    yield from cmd.exec
-    yield from cmd.environ
-    if cmd.exec:
-        yield cmd.working_directory
-    else:
-        yield cmd.cat_template
-        yield cmd.cat_output
+def _problems_of(cmd: CmdShape, deps: frozenset[str]) -> Iterator[str]:
+    if not cmd.exec and not cmd.cat_output:
+        yield "neither runs a program nor writes a file"
+    if cmd.exec and not cmd.exec[0]:
+        yield "the program's name is empty"
+    for entry in cmd.environ:
+        if "=" not in entry[1:]:
+            yield f"the environment entry {entry!r} is not NAME=VALUE"
+    rest = (cmd.working_directory,) if cmd.exec else (cmd.cat_template, cmd.cat_output)
+    for text in (*cmd.exec, *cmd.environ, *rest):
+        if "{{" in text or "\0" in text:  # most texts are plain, and graphs are large
+            yield from _text_problems(text, deps)
 
 
-def _text_problems(text: str, deps: set[str]) -> Iterator[str]:
+def _text_problems(text: str, deps: frozenset[str]) -> Iterator[str]:
     if "\0" in text:
         yield f"contains a NUL character: {text[:80]!r}"
     try:
-        for dep in template.dependencies(template.parse(text)):
-            if dep not in deps:
-                yield f"uses the artifact of {dep}, which is not among the job's dependencies"
+        used = template.dependencies(template.parse(text))
     except template.TemplateError as error:
         yield str(error)
+        return
+    for dep in used:
+        if dep not in deps:
+            yield f"uses the artifact of {dep}, which is not among the job's dependencies"
