@@ -10,6 +10,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -27,7 +28,7 @@ from clients.tarstream import (
     encode_entry,
 )
 
-__all__ = ["LIMITS", "Limits", "UnsafeArchive", "pack", "unpack"]
+__all__ = ["LIMITS", "Limits", "UnsafeArchive", "pack", "survey", "unpack"]
 
 T = TypeVar("T")
 # One trip to a thread, and one piece of the archive in memory, per so many bytes.
@@ -187,12 +188,31 @@ def _batches(pieces: Iterator[bytes]) -> Generator[bytes]:
         yield bytes(pending)
 
 
-def _pack_tree(directory: Path, limits: Limits) -> Iterator[bytes]:
+def survey(directory: Path, *, limits: Limits = LIMITS) -> tuple[int, int]:
+    """How many entries and bytes `pack` would send; raises UnsafeArchive where it would. Blocks."""
+    with _opened(directory, limits) as tree:
+        for _, file in _entries(tree, b""):
+            if file is not None:
+                os.close(file)
+        return tree.entries, tree.bytes
+
+
+@contextmanager
+def _opened(directory: Path, limits: Limits) -> Iterator["_Tree"]:
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield from _pack_directory(_Tree(os.fsencode(directory.resolve()), root, limits), b"")
+        yield _Tree(os.fsencode(directory.resolve()), root, limits)
     finally:
         os.close(root)
+
+
+def _pack_tree(directory: Path, limits: Limits) -> Iterator[bytes]:
+    with _opened(directory, limits) as tree:
+        for entry, file in _entries(tree, b""):
+            yield encode_entry(entry)
+            if file is not None:
+                yield from _contents(file, entry)
+                yield bytes(entry.padding)
     yield encode_end()
 
 
@@ -203,8 +223,8 @@ class _Tree:
         self._path = path
         self._root = root
         self._limits = limits
-        self._entries = 0
-        self._bytes = 0
+        self.entries = 0
+        self.bytes = 0
 
     def open(self, path: bytes, flags: int) -> int:
         try:
@@ -219,18 +239,19 @@ class _Tree:
             raise UnsafeArchive(f"a link that leads outside: {os.fsdecode(link)} -> {os.fsdecode(target)}")
         return target[len(self._path) + 1 :]
 
-    def encode(self, entry: Entry) -> bytes:
+    def count(self, entry: Entry) -> Entry:
         check_path(entry.path, self._limits)
-        self._entries += 1
-        self._bytes += entry.size
-        if self._entries > self._limits.entries_max:
+        self.entries += 1
+        self.bytes += entry.size
+        if self.entries > self._limits.entries_max:
             raise UnsafeArchive(f"more than {self._limits.entries_max} entries")
-        if self._bytes > self._limits.bytes_max:
+        if self.bytes > self._limits.bytes_max:
             raise UnsafeArchive(f"more than {self._limits.bytes_max} bytes")
-        return encode_entry(entry)
+        return entry
 
 
-def _pack_directory(tree: _Tree, path: bytes) -> Iterator[bytes]:
+def _entries(tree: _Tree, path: bytes) -> Iterator[tuple[Entry, int | None]]:
+    """Everything below `path`, parents first, files opened: whoever takes a file closes it."""
     directory = tree.open(path, _OPEN_DIRECTORY)
     try:
         with os.scandir(directory) as listing:
@@ -239,37 +260,39 @@ def _pack_directory(tree: _Tree, path: bytes) -> Iterator[bytes]:
             below = path + b"/" + name if path else name
             mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
-                yield tree.encode(Entry(path=below, is_directory=True))
-                yield from _pack_directory(tree, below)
+                yield tree.count(Entry(path=below, is_directory=True)), None
+                yield from _entries(tree, below)
             elif stat.S_ISREG(mode):
-                yield from _pack_file(tree, below, below)
+                yield _file(tree, below, below)
             elif stat.S_ISLNK(mode):
-                yield from _pack_file(tree, below, tree.resolve(below))
+                yield _file(tree, below, tree.resolve(below))
             else:
                 raise UnsafeArchive(f"neither a file nor a directory: {os.fsdecode(below)}")
     finally:
         os.close(directory)
 
 
-def _pack_file(tree: _Tree, path: bytes, contents: bytes) -> Iterator[bytes]:
+def _file(tree: _Tree, path: bytes, contents: bytes) -> tuple[Entry, int]:
     file = tree.open(contents, _OPEN_FILE)
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise UnsafeArchive(f"a link to something that is no file: {os.fsdecode(path)}")
-        entry = Entry(path=path, is_executable=bool(status.st_mode & 0o100), size=status.st_size)
-        yield tree.encode(entry)
-        yield from _contents(file, entry)
-        yield bytes(entry.padding)
-    finally:
+        is_executable = bool(status.st_mode & 0o100)
+        return tree.count(Entry(path=path, is_executable=is_executable, size=status.st_size)), file
+    except BaseException:
         os.close(file)
+        raise
 
 
 def _contents(file: int, entry: Entry) -> Iterator[bytes]:
-    left = entry.size
-    while left:
-        piece = os.read(file, min(left, BATCH_BYTES))
-        if not piece:
-            raise UnsafeArchive(f"{os.fsdecode(entry.path)} shrank while it was packed")
-        left -= len(piece)
-        yield piece
+    try:
+        left = entry.size
+        while left:
+            piece = os.read(file, min(left, BATCH_BYTES))
+            if not piece:
+                raise UnsafeArchive(f"{os.fsdecode(entry.path)} shrank while it was packed")
+            left -= len(piece)
+            yield piece
+    finally:
+        os.close(file)

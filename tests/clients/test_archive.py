@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from clients.archive import LIMITS, Limits, UnsafeArchive, pack, unpack
+from clients.archive import LIMITS, Limits, UnsafeArchive, pack, survey, unpack
 
 Member = tuple[tarfile.TarInfo, bytes]
 
@@ -407,3 +407,13 @@ async def test_a_cancelled_unpacking_leaves_nothing(tmp_path: Path) -> None:
         assert _names(tmp_path) != []
         nursery.cancel_scope.cancel()
     assert _names(tmp_path) == []
+
+
+async def test_a_survey_tells_what_packing_would_send(tmp_path: Path) -> None:
+    """Entries and bytes are counted, links as the copies they become, and refusals come alike."""
+    source = _tree(tmp_path / "source")
+    (source / "link").symlink_to("b.txt")
+    assert survey(source) == (7, 10 + 1000 + 11 + 1000)
+    os.mkfifo(source / "pipe")
+    with pytest.raises(UnsafeArchive):
+        survey(source)
