@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 import structlog
 import trio
 
-from clients import wire
+from clients import codec, wire
 from clients.archive import RunSync
 from clients.backoff import persist
 from clients.codec import Malformed
@@ -32,10 +32,10 @@ from clients.origins import Origins
 from clients.outcome import Outcome, Tally, Verdict
 from clients.sources import Sources, SourceUnusable
 from events.ids import BuildId, JobId, Position
+from events.transitions import BUILD_ENDED
 
 POSITION_HEADER = "terzetto-position"
-# How long to look for the end of a build that refuses its client.
-ENDED_SECONDS = 5.0
+STATE_SECONDS = 10.0
 # Failed jobs whose output is fetched.
 OUTPUTS_MAX = 20
 
@@ -201,14 +201,17 @@ class BuildRun:
         await self._persist(partial(self._distbuild.signal, self.build, done), self._patience.upload_seconds)
 
     async def _has_ended(self) -> bool:
-        if not self.is_native or self.build is None:
+        if not self.is_native:
             return False
-        with trio.move_on_after(ENDED_SECONDS), contextlib.suppress(wire.Refused, OutcomeUnknown):
-            async with follow(self._client, self.build, after=self._position, chance=self._chance) as records:
-                async for line in records:
-                    if line.is_terminal:
-                        return True
-        return False
+        target = f"/api/builds/{self.build}"
+        try:
+            reply = await self._client.call("GET", target, timeout_seconds=STATE_SECONDS)
+            value = codec.loads(reply.raise_for_status().body)
+        except (wire.Unreachable, wire.Refused, wire.TooLarge, Malformed) as error:
+            log.info("no state", build=self.build, error=str(error))
+            return False  # then the refusal that made us ask is all there is to say
+        build = value.get("build") if isinstance(value, dict) else None
+        return isinstance(build, dict) and build.get("state") in BUILD_ENDED
 
     async def _post_cancel(self, reason: str) -> None:
         assert self.build is not None
