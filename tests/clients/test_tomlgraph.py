@@ -230,6 +230,18 @@ inputs = ["*.f"]
     )
 
 
+def test_a_job_that_cannot_be_made_is_complained_about_once(tree: Path) -> None:
+    """An input that cannot be read is named with the reason; those who wait for the job are not blamed."""
+
+    def read(path: str) -> bytes:
+        raise PermissionError(13, "Permission denied", path)
+
+    text = '[jobs.a]\nrun = "true"\ninputs = "a.c"\n[jobs.b]\nrun = "true"\ndeps = ["a"]'
+    with pytest.raises(BadGraphFile) as refusal:
+        parse(text, "g.toml", GraphBuilder(tree, read=read), lambda pattern: find(tree, pattern))
+    assert refusal.value.problems == ("g.toml:1: jobs.a: cannot read the input a.c: Permission denied",)
+
+
 def test_cycles_are_named(tree: Path) -> None:
     """Jobs that wait for one another are named in the order in which they wait."""
     text = '[jobs.a]\nrun = "${dep:b}/x"\n[jobs.b]\nrun = "true"\ndeps = ["a"]'
@@ -254,6 +266,10 @@ def test_twins_are_refused(tree: Path) -> None:
         ("jobs = 5", "g.toml:1: jobs: must be a table"),
         ("[jobs]\na = 5", "g.toml:2: jobs.a: must be a table"),
         ("a = [1", "g.toml: not valid TOML: "),
+        ("[vars]\na = 5", "g.toml:2: vars.a: must be a string"),
+        ('[jobs.a]\ncmds = "gcc"', "g.toml:2: jobs.a.cmds: must be a list of commands, each a list of words"),
+        ("[jobs.a]\ncwd = 1", "g.toml:2: jobs.a.cwd: must be a string"),
+        ("[build]\nkeep_going = 1", "g.toml:2: build.keep_going: must be true or false"),
         (
             '[vars]\na = "${b}"\n[jobs.x]\nrun="a"',
             "g.toml:2: vars.a: the variable ${b} is not known here; known are ${src}, ${out}"
