@@ -95,7 +95,9 @@ def answer(state: State, command: Heartbeat, records: Sequence[Record]) -> Answe
     return Answer(
         assignments=tuple(assignments),
         revoked=tuple(state.revoked.get(command.worker, ())),
-        is_stranger=not command.slots and any(isinstance(event, WorkerJoined) for event in events),
+        is_stranger=command.native
+        and not command.slots
+        and any(isinstance(event, WorkerJoined) for event in events),
     )
 
 

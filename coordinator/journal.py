@@ -10,13 +10,14 @@ ends the process: its outcome is unknown, and the next process finds out by read
 """
 
 import gc
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import structlog
 import trio
 from attrs import Factory, define
 
+from coordinator.disk import RunSync, in_thread
 from coordinator.recent import Recent
 from events.catalog import Record
 from events.errors import STORAGE_FULL, Rejected
@@ -29,10 +30,6 @@ log = structlog.get_logger()
 
 PROBE_SECONDS = 1.0
 PROBE_BYTES = 1 << 20
-
-
-# Runs a blocking function off the event loop; `trio.to_thread.run_sync` or, in simulation, inline.
-RunSync: TypeAlias = Callable[..., Awaitable[Any]]
 
 
 class Reader(Protocol):
@@ -63,7 +60,7 @@ class Journal:
         log: Log,
         reader: Reader,
         *,
-        run_sync: RunSync = trio.to_thread.run_sync,
+        run_sync: RunSync = in_thread,
         has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         """`has_room` tells, after the disk was full, whether it still is."""

@@ -24,6 +24,10 @@ class Report:
     stderr_offset: int = 0
     lost: tuple[JobId, ...] = ()
 
+    @property
+    def has_output(self) -> bool:
+        return bool(self.stdout or self.stderr or self.stdout_offset or self.stderr_offset)
+
 
 async def keep(
     core: Coordinator, outputs: OutputStore, worker: WorkerId, reports: Iterable[Report]
@@ -33,7 +37,7 @@ async def keep(
     for report in reports:
         live = core.state.leases_of.get(worker, {}).get(report.job)
         sizes = (0, 0)
-        if live is not None and report.lease in ("", live):
+        if live is not None and report.lease in ("", live) and report.has_output:
             sizes = await _keep_output(outputs, live, report)
         results.append(_result(report, *sizes))
     return tuple(results)

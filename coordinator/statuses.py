@@ -72,8 +72,8 @@ async def _status(event: Event, outputs: OutputStore, told: set[JobId]) -> JobEn
                 job=event.job,
                 exit_code=event.exit_code if isinstance(event, JobFailed) else 0,
                 error=event.error if isinstance(event, JobFailed) else None,
-                stdout=await outputs.read(event.lease, "stdout", 0, OUTPUT_BYTES_MAX),
-                stderr=await outputs.read(event.lease, "stderr", 0, OUTPUT_BYTES_MAX),
+                stdout=await outputs.read(event.lease, "stdout", 0, _length(event, "stdout_bytes")),
+                stderr=await outputs.read(event.lease, "stderr", 0, _length(event, "stderr_bytes")),
             )
         case BuildSucceeded():
             return BuildEnded(error=None)
@@ -83,3 +83,8 @@ async def _status(event: Event, outputs: OutputStore, told: set[JobId]) -> JobEn
             return BuildEnded(error=f"the build was cancelled: {event.reason}")
         case _:
             return None
+
+
+def _length(event: Event, size: str) -> int:
+    """How much to read: a reused job's fact does not say, so whatever is there."""
+    return min(getattr(event, size, OUTPUT_BYTES_MAX), OUTPUT_BYTES_MAX)

@@ -33,7 +33,8 @@ def as_rejected(error: Exception) -> Rejected:
     if isinstance(error, StorageFull):
         return Rejected(STORAGE_FULL, str(error))
     if isinstance(error, HTTPException):
-        return Rejected(_code_of(error.code or 500), error.description or "")
+        reason = "" if error.code == 404 else error.description or ""
+        return Rejected(_code_of(error.code or 500), reason)
     return Rejected(INTERNAL)
 
 

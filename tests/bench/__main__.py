@@ -1,0 +1,17 @@
+"""All measurements, or those named: `python -m tests.bench noop replay`."""
+
+import sys
+
+from tests.bench import heartbeat, noop, replay, startup, true_jobs
+
+ALL = {
+    "noop": noop.main,
+    "true": true_jobs.main,
+    "heartbeat": heartbeat.main,
+    "replay": replay.main,
+    "startup": startup.main,
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ALL:
+        ALL[name]()
