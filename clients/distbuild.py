@@ -7,10 +7,12 @@ peer ignores them, and they are left out while they carry nothing.
 
 import base64
 import binascii
+from typing import TypeAlias
 
 from attrs import frozen
 
 from clients.codec import Malformed, extension
+from events.catalog import Command
 
 PATH_HEARTBEAT = "/heartbeat"
 PATH_BUILD = "/build"
@@ -19,15 +21,9 @@ PATH_FILE = "/file"
 PATH_ARTIFACT = "/artifact"
 
 
-@frozen(kw_only=True)
-class Cmd:
-    """One command: `exec` runs a program, else `cat_template` is written to the file `cat_output`."""
-
-    exec: tuple[str, ...] = ()
-    environ: tuple[str, ...] = ()
-    working_directory: str = ""
-    cat_template: str = ""
-    cat_output: str = ""
+# One command: `exec` runs a program, else `cat_template` is written to the file `cat_output`. It goes from
+# the client through the log to the worker as it is, so all three share one type.
+Cmd: TypeAlias = Command
 
 
 @frozen(kw_only=True)

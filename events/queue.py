@@ -1,9 +1,11 @@
 """Where queued jobs wait: one `Queue` a build, with a line for each sort of worker that may take them.
 
-An index that `fold` keeps and `schedule` reads. Every line is an insertion-ordered dict, so joining,
-leaving from the middle and looking at the head cost the same however long it is.
+An index that `fold` keeps and `schedule` reads. Every line is an OrderedDict, so joining, leaving from
+the middle and looking at the head cost the same however long it is. (A plain dict walks over what left
+from its head before.)
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
@@ -44,7 +46,7 @@ _FOR_ANYONE = tuple(
 class Queue:
     """The queued jobs of one build: each line holds jobs in order, with the time from which they may go."""
 
-    lines: dict[Line, dict[JobId, float]] = Factory(dict)
+    lines: dict[Line, OrderedDict[JobId, float]] = Factory(dict)
     places: dict[JobId, tuple[Line, ...]] = Factory(dict)
 
     def __len__(self) -> int:
@@ -52,7 +54,7 @@ class Queue:
 
     def join(self, job: JobId, line: Line, opens_at: float) -> None:
         """Put the job in one more line."""
-        self.lines.setdefault(line, {})[job] = opens_at
+        self.lines.setdefault(line, OrderedDict())[job] = opens_at
         self.places[job] = (*self.places.get(job, ()), line)
 
     def leave(self, job: JobId) -> None:
@@ -63,7 +65,7 @@ class Queue:
             if not jobs:
                 del self.lines[line]
 
-    def lines_for(self, worker: WorkerId) -> Iterator[tuple[Why, dict[JobId, float]]]:
+    def lines_for(self, worker: WorkerId) -> Iterator[tuple[Why, OrderedDict[JobId, float]]]:
         """The lines this worker may take from, best first."""
         for line in (Line(Why.HOLDS_RESULT, worker), Line(Why.HOLDS_DEPENDENCY, worker), *_FOR_ANYONE):
             jobs = self.lines.get(line)

@@ -11,7 +11,6 @@ from clients.codec import Malformed
 from coordinator.heartbeats import Answer, Assignment
 from coordinator.results import Report
 from coordinator.statuses import BuildEnded, JobEnded
-from events.catalog import Command
 from events.commands import Heartbeat, NewJob, Result, StartBuild
 from events.ids import JobId, LeaseId, SourceId, SpecDigest, WorkerId, is_hex40
 
@@ -154,16 +153,7 @@ def _new_job(job: wire.Job) -> NewJob:
         name=job.name,
         inputs=job.inputs,
         deps=tuple(JobId(id_.lower()) for id_ in job.deps),
-        cmds=tuple(
-            Command(
-                exec=cmd.exec,
-                environ=cmd.environ,
-                working_directory=cmd.working_directory,
-                cat_template=cmd.cat_template,
-                cat_output=cmd.cat_output,
-            )
-            for cmd in job.cmds
-        ),
+        cmds=job.cmds,
         timeout_seconds=job.timeout_seconds,
     )
 
@@ -177,16 +167,7 @@ def _job_spec(given: Assignment) -> wire.JobSpec:
         name=spec.name,
         inputs=spec.inputs,
         deps=spec.deps,
-        cmds=tuple(
-            wire.Cmd(
-                exec=command.exec,
-                environ=command.environ,
-                working_directory=command.working_directory,
-                cat_template=command.cat_template,
-                cat_output=command.cat_output,
-            )
-            for command in spec.commands
-        ),
+        cmds=spec.commands,
         timeout_seconds=spec.timeout_seconds,
         lease=given.lease.id,
         digest=given.lease.digest,
