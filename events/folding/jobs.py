@@ -197,7 +197,20 @@ def _finish(state: State, graph: Graph, job: Job, status: JobStatus, note: str =
 def _free_dependents(graph: Graph, job: JobId, step: int) -> None:
     for id_ in graph.dependents.get(job, ()):
         waiting = graph.jobs[id_]
-        graph.jobs[id_] = evolve(waiting, waits_for=waiting.waits_for + step)
+        graph.jobs[id_] = Job(  # not `evolve`, which costs three times as much
+            waiting.spec,
+            waiting.status,
+            waiting.waits_for + step,
+            waiting.digest,
+            waiting.lease,
+            waiting.worker,
+            waiting.attempt,
+            waiting.losses,
+            waiting.queued_at,
+            waiting.started_at,
+            waiting.ended_at,
+            waiting.note,
+        )
 
 
 def _leave_lease(state: State, build: BuildId, id_: LeaseId, *, revoke: bool = False) -> None:
