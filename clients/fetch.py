@@ -72,23 +72,27 @@ class OutDirectory:
 
     def reserve(self, name: str) -> Path:
         """A place beside `name` where an artifact may be unpacked; nothing is there."""
-        reserved = self.path / f".{name}.new"
+        reserved = self._beside(name, "new")
         shutil.rmtree(reserved, ignore_errors=True)
         return reserved
 
     def install(self, name: str) -> Path:
         """What was unpacked at the reserved place becomes `name`, in place of an earlier one."""
         self.prepare([name])
-        # On the list before it is there: a crash in between must not make it look like the user's own.
-        with (self.path / MANIFEST).open("a") as manifest:
-            manifest.write(f"{name}\n")
-        destination, old = self.path / name, self.path / f".{name}.old"
+        if name not in self._ours():
+            # Listed before it is there: a crash in between must not make it look like the user's own.
+            with (self.path / MANIFEST).open("a") as manifest:
+                manifest.write(f"{name}\n")
+        destination, old = self.path / name, self._beside(name, "old")
         shutil.rmtree(old, ignore_errors=True)
         if os.path.lexists(destination):
             destination.rename(old)
-        (self.path / f".{name}.new").rename(destination)
+        self._beside(name, "new").rename(destination)
         shutil.rmtree(old, ignore_errors=True)
         return destination
+
+    def _beside(self, name: str, role: str) -> Path:
+        return self.path / f".{name}.terzetto-{role}"
 
     def _ours(self) -> set[str]:
         try:

@@ -95,9 +95,15 @@ class Network:
 async def serving(talk: Talk) -> AsyncIterator[str]:
     """A real server on a free port, each connection answered by `talk`; yields its base URL."""
 
+    failure: Exception | None = None
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             nursery.start_soon(trio.serve_listeners, partial(_converse, talk), listeners)
-            yield f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+            try:
+                yield f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+            except Exception as error:
+                failure = error  # raised below, as it is rather than in a group
             nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
