@@ -85,9 +85,7 @@ class Client:
         self._open_stream = open_stream
         self._connect_seconds = connect_seconds
         self._headers = [("host", self._origin.authority), *headers]
-        if self._origin.scheme == "https" and tls is None:
-            tls = ssl.create_default_context()
-        self._tls = tls
+        self._tls = (tls or ssl.create_default_context()) if self._origin.scheme == "https" else None
         self._idle: list[Connection] = []
         self._slots = trio.Semaphore(connections_max)
         self._is_closed = False
@@ -203,19 +201,26 @@ class Client:
             raise
 
     async def _open(self) -> Connection:
-        origin = self._origin
         try:
             with trio.fail_after(self._connect_seconds):
-                stream = await self._open_stream(origin.host, origin.port)
+                stream = await self._open_stream(self._origin.host, self._origin.port)
+                return Connection(stream if self._tls is None else await self._secure(stream, self._tls))
         except trio.TooSlowError:
             message = f"{self.base_url} took no connection within {self._connect_seconds:g} s"
             raise Unreachable(message) from None
         except OSError as error:
             raise Unreachable(f"{self.base_url} takes no connection: {error}") from error
-        if origin.scheme == "https":
-            assert self._tls is not None
-            stream = trio.SSLStream(stream, self._tls, server_hostname=origin.host, https_compatible=True)
-        return Connection(stream)
+
+    async def _secure(self, stream: trio.abc.Stream, tls: ssl.SSLContext) -> trio.abc.Stream:
+        secure = trio.SSLStream(stream, tls, server_hostname=self._origin.host, https_compatible=True)
+        try:
+            await secure.do_handshake()
+        except BaseException as error:
+            await Connection(stream).aclose()
+            if isinstance(error, trio.BrokenResourceError):
+                raise Unreachable(f"{self.base_url} agrees on no TLS: {error.__cause__}") from error
+            raise
+        return secure
 
     async def _put_back(self, connection: Connection) -> None:
         try:

@@ -70,7 +70,8 @@ class Peer:
         await self.stream.send_all(self._h11.send(event) or b"")
 
 
-async def _converse(talk: Talk, stream: trio.abc.Stream) -> None:
+async def converse(talk: Talk, stream: trio.abc.Stream) -> None:
+    """Let `talk` answer on this stream, until either side has had enough."""
     # A client may vanish at any point of a test: that is its right, not the peer's failure.
     async with stream:
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
@@ -87,7 +88,7 @@ class Network:
     async def open_stream(self, host: str, port: int) -> trio.abc.Stream:
         """As trio.open_tcp_stream."""
         ours, theirs = trio.testing.memory_stream_pair()
-        self._nursery.start_soon(_converse, self._talk, theirs)
+        self._nursery.start_soon(converse, self._talk, theirs)
         return ours
 
 
@@ -99,7 +100,7 @@ async def serving(talk: Talk) -> AsyncIterator[str]:
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            nursery.start_soon(trio.serve_listeners, partial(_converse, talk), listeners)
+            nursery.start_soon(trio.serve_listeners, partial(converse, talk), listeners)
             try:
                 yield f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
             except Exception as error:

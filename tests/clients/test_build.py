@@ -279,7 +279,7 @@ async def test_a_source_that_cannot_be_read(root: Path) -> None:
 
 async def test_a_source_that_vanished_meanwhile(root: Path) -> None:
     """When "upload done" is refused, the start is repeated for a new list of what is missing."""
-    coordinator = ScriptedCoordinator()
+    coordinator, notes = ScriptedCoordinator(), Notes()
     coordinator.records = ENDED_WELL
 
     async def forgets(peer: Peer) -> None:
@@ -288,10 +288,11 @@ async def test_a_source_that_vanished_meanwhile(root: Path) -> None:
 
     coordinator.instead = {"POST /signal": [forgets]}
     async with serving(coordinator) as url, Client(url) as client:
-        outcome = await run_build(client, GRAPH, root, key="k", chance=chance())
+        outcome = await run_build(client, GRAPH, root, key="k", chance=chance(), observer=notes)
     assert outcome.verdict is Verdict.SUCCEEDED
     assert list(coordinator.files) == [MAIN]
     assert coordinator.requests.count("POST /build") == 2
+    assert notes.started == [(BUILD, 0, True)]
 
 
 async def test_somebody_else_cancels_during_the_upload(root: Path) -> None:

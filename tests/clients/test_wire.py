@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import h11
 import pytest
+import structlog
 import trio
 import trio.testing
 
@@ -164,6 +165,44 @@ async def test_a_refusal_in_the_middle_of_an_upload_is_read(is_streamed: bool, r
         reply = await client.call("PUT", "/", body=body, timeout_seconds=SECONDS)
         await client.aclose()
     assert (reply.status, reply.body) == (413, b"too large")
+
+
+class Refusing(trio.abc.Stream):
+    """Takes the head of a request and nothing more; its answer comes a while after that."""
+
+    def __init__(self) -> None:
+        self._sent = 0
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        self._sent += 1
+        if self._sent > 1:
+            raise trio.BrokenResourceError
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.sleep(1)
+        return b"HTTP/1.1 507 Full\r\ncontent-length: 4\r\nconnection: close\r\n\r\nfull"
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_a_refusal_that_comes_after_the_reset(
+    is_streamed: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    """That nothing more can be sent does not hide the answer that says why."""
+
+    async def open_stream(host: str, port: int) -> trio.abc.Stream:
+        return Refusing()
+
+    client = Client("http://h", open_stream=open_stream)
+    body = chunks(b"x", b"y") if is_streamed else b"x" * 100_000
+    reply = await client.call("PUT", "/", body=body, timeout_seconds=SECONDS)
+    assert (reply.status, reply.body) == (507, b"full")
 
 
 async def test_a_stale_connection_is_replaced() -> None:
@@ -440,6 +479,22 @@ async def test_a_closed_client_keeps_nothing() -> None:
 async def silent(peer: Peer) -> None:
     await peer.request()
     await trio.sleep_forever()  # until the test's nursery is cancelled
+
+
+async def test_one_log_line_per_request() -> None:
+    """It names the outcome, and shows too little of a lease's id to report in its name."""
+    lease, artifact = "0123456789abcdef" * 2, "aa" * 20
+    async with serving(echo) as url, Client(url) as client:
+        with structlog.testing.capture_logs() as lines:
+            await client.call("POST", f"/api/leases/{lease}/output?id={artifact}", timeout_seconds=SECONDS)
+    [line] = lines
+    assert (line["event"], line["log_level"], line["status"]) == ("request sent", "debug", 200)
+    assert line["target"] == f"/api/leases/01234567…/output?id={artifact}"
+    with structlog.testing.capture_logs() as lines, pytest.raises(Unreachable):
+        await Client(url).call("GET", "/", timeout_seconds=SECONDS)
+    [line] = lines
+    assert line["log_level"] == "info"
+    assert "takes no connection" in line["error"]
 
 
 async def test_no_answer_in_time(autojump_clock: trio.testing.MockClock) -> None:
