@@ -28,7 +28,7 @@ ARTIFACTS_MAX = 2000
 REMEMBERED_MAX = 10_000
 # Of very short jobs we ask for some more than there are slots, enough to be busy while a heartbeat is
 # on its way.
-AHEAD_SECONDS = 0.02
+AHEAD_SECONDS = 0.05
 AHEAD_MAX = 32
 
 

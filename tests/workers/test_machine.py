@@ -136,10 +136,10 @@ def test_more_leases_than_slots_wait_their_turn() -> None:
 
 
 def test_very_short_jobs_are_asked_for_ahead() -> None:
-    """With jobs of a millisecond, a busy worker asks for 20 ms of work; an idle one for what it has slots."""
+    """With jobs of a millisecond, a busy worker asks for 50 ms of work; an idle one for what it has slots."""
     story = Story(slots=1)
     story.given(_spec(A, "la"))
-    story.ended(A, "la", seconds=0.002)
+    story.ended(A, "la", seconds=0.005)
     assert story.machine.request().free_slots == 11
     story.given()
     assert story.machine.request().free_slots == 1

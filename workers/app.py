@@ -1,0 +1,116 @@
+"""The composition root of a worker: every task and every directory it has is opened here."""
+
+import random
+import secrets
+from functools import partial
+
+import structlog
+import trio
+
+from clients import wire
+from clients.distbuild_client import DistbuildClient
+from clients.server import serve
+from events.ids import JobId, WorkerId
+from workers import disk
+from workers.bell import Bell
+from workers.cache import Cache
+from workers.commands import Commands
+from workers.config import WorkerConfig
+from workers.execute import Executor, Slot
+from workers.fetch import Fetcher
+from workers.heartbeat import Heartbeats
+from workers.http import application
+from workers.jobs import Jobs
+from workers.machine import Machine
+from workers.stream import OutputStreams
+from workers.workspace import Workspace
+
+log = structlog.get_logger()
+
+# Killing, farewell and this grace together stay below the ten seconds a stop may take.
+GRACE_SECONDS = 1.0
+
+
+async def run(
+    config: WorkerConfig,
+    *,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Work until `stop` is set; starts with the worker's URL.
+
+    Then jobs at work are killed and handed back, ended ones reported, and all is over within 10 s.
+    Raises `disk.Locked` if another worker uses the data directory, OSError, ValueError.
+    """
+    with disk.locked(config.data):
+        cache = Cache(config.data / "cache", bytes_max=config.cache_bytes_max)
+        await trio.to_thread.run_sync(cache.open, disk.boot_id())
+        closing = trio.Event()
+        async with trio.open_nursery() as services:
+            app = application(cache, base_path=config.base_path)
+            serving = partial(
+                serve, app, bind=config.bind, shutdown=closing.wait, grace_seconds=GRACE_SECONDS
+            )
+            urls: list[str] = await services.start(serving)
+            url = await trio.to_thread.run_sync(config.url, urls[0])
+            await _work(config, url, cache, stop, task_status)
+            closing.set()
+
+
+async def _work(
+    config: WorkerConfig, url: str, cache: Cache, stop: trio.Event, task_status: trio.TaskStatus[str]
+) -> None:
+    chance, bell = random.Random(), Bell()  # noqa: S311, it spreads retries
+    open_client = partial(wire.Client, headers=config.headers)
+    machine = Machine(
+        worker=WorkerId(url), slots=config.slots, session=secrets.token_hex(16), labels=config.all_labels
+    )
+    for job, digest in cache.artifacts().items():
+        machine.artifact_changed(job, digest)
+    cache.on_change = partial(_report, machine, bell)
+    slots = [_slot(config, cache, number) for number in range(config.slots)]
+    async with open_client(config.coordinator) as client:
+        coordinator, streams = DistbuildClient(client), OutputStreams(client)
+        fetcher = Fetcher(cache, coordinator, wire.Client, own_url=url, chance=chance)
+        jobs = Jobs(machine, Executor(cache, fetcher), streams, slots, bell.ring)
+        heartbeats = Heartbeats(coordinator, machine, jobs, bell, held=cache.artifacts, chance=chance)
+        try:
+            async with trio.open_nursery() as at_work:
+                await at_work.start(jobs.serve_forever)
+                at_work.start_soon(streams.send_forever)
+                await _beat_until(stop, heartbeats, url, task_status)
+                await jobs.drain()
+                await heartbeats.farewell()
+                at_work.cancel_scope.cancel()
+        finally:
+            await _close(slots, fetcher)
+
+
+async def _beat_until(
+    stop: trio.Event, heartbeats: Heartbeats, url: str, task_status: trio.TaskStatus[str]
+) -> None:
+    async with trio.open_nursery() as beating:
+        beating.start_soon(heartbeats.beat_forever)
+        log.info("worker ready", url=url)
+        task_status.started(url)
+        await stop.wait()  # unbounded: until the operator or a signal says so
+        beating.cancel_scope.cancel()
+
+
+async def _close(slots: list[Slot], fetcher: Fetcher) -> None:
+    with trio.CancelScope(shield=True):  # bounded: each reaper is given up after a while
+        async with trio.open_nursery() as closing:
+            for slot in slots:
+                closing.start_soon(slot.commands.aclose)
+            closing.start_soon(fetcher.aclose)
+
+
+def _slot(config: WorkerConfig, cache: Cache, number: int) -> Slot:
+    return Slot(Workspace(config.data / "slots" / str(number), cache.trash), Commands())
+
+
+def _report(machine: Machine, bell: Bell, job: JobId, digest: str | None) -> None:
+    machine.artifact_changed(job, digest)
+    # An artifact that is new travels with its job's result; one that is gone is news by itself.
+    if digest is None:
+        bell.ring()
