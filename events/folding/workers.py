@@ -95,7 +95,9 @@ def _seen(state: State, worker: WorkerId) -> None:
 
 
 def _still_revoked(state: State, event: HeartbeatReceived) -> None:
-    if event.strays:
-        state.revoked[event.worker] = dict.fromkeys(LeaseId(stray) for stray in event.strays)
+    live = state.leases_of.get(event.worker, {}).values()
+    gone = [LeaseId(stray) for stray in event.strays if stray not in live]
+    if gone:
+        state.revoked[event.worker] = dict.fromkeys(gone)
     else:
         state.revoked.pop(event.worker, None)
