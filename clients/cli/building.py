@@ -44,8 +44,9 @@ class Wishes:
 
 async def build(api: Api, request: BuildRequest, wishes: Wishes) -> int:
     """Run the build to its end, or only start it; returns the exit code."""
+    page = partial(links.page, wishes.coordinator)
     display = make_display(
-        wishes.progress, wishes.color, os.environ, sys.stderr, page=partial(links.page, wishes.coordinator)
+        wishes.progress, wishes.color, os.environ, sys.stderr, page=page, hint="Ctrl-C cancels"
     )
     try:
         show = Show(api, display, name=request.name, graph=request.graph)

@@ -26,7 +26,7 @@ def server_options(function: F) -> F:
         ),
         click.option(
             "--data",
-            type=click.Path(file_okay=False, path_type=Path),
+            type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
             envvar="TERZETTO_DATA",
             default=state,
             show_default="~/.local/state/terzetto",

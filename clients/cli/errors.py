@@ -43,7 +43,7 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
 
 def anatomy(failure: Failure) -> str:
     lines = [f"error[{failure.code}]: {failure.message}"]
-    if failure.cause and failure.cause != failure.message:
+    if failure.cause and failure.cause not in failure.message:
         lines.append("cause: " + failure.cause.replace("\n", "\n       "))
     if failure.fix:
         lines.append(f"fix: {failure.fix}")
@@ -82,7 +82,7 @@ def _foreseen(error: BaseException) -> Failure | None:
         return error
     if isinstance(error, click.ClickException):
         return _of_click(error)
-    for explain_some in (_of_peer, _of_files, _of_log, _of_graph, _of_system):
+    for explain_some in (_of_peer, _of_files, _of_log, _of_worker, _of_graph, _of_system):
         if failure := explain_some(error):
             return failure
     return None
@@ -161,6 +161,14 @@ def _of_log(error: BaseException) -> Failure | None:
         log.LogError: exits.DISK,
     }
     return next((Failure(code, str(error)) for kind, code in codes.items() if isinstance(error, kind)), None)
+
+
+def _of_worker(error: BaseException) -> Failure | None:
+    if "workers.disk" not in sys.modules:
+        return None
+    from workers.disk import Locked
+
+    return Failure(exits.DATA_IN_USE, str(error)) if isinstance(error, Locked) else None
 
 
 def _of_graph(error: BaseException) -> Failure | None:

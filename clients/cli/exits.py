@@ -77,7 +77,7 @@ DATA_IN_USE = Code(
     "TZ-2202",
     Exit.INFRASTRUCTURE,
     "the data directory is in use",
-    "stop the other coordinator, or choose another directory with --data",
+    "stop the other process, or choose another directory with --data",
 )
 LOG_FROM_THE_FUTURE = Code(
     "TZ-2203", Exit.INFRASTRUCTURE, "the log is of a newer version", "run that version of terzetto"

@@ -33,7 +33,7 @@ _STYLES = {
 
 
 class Fancy:
-    """Shows one build on `stream`; `page` tells where its page is."""
+    """Shows one build on `stream`; `page` tells where its page is, `hint` what Ctrl-C does."""
 
     shows_output_of_all = False
     tick_seconds = REPAINT_SECONDS
@@ -43,6 +43,7 @@ class Fancy:
         stream: TextIO,
         *,
         page: Callable[[str], str],
+        hint: str,
         symbols: Symbols,
         color: bool,
     ) -> None:
@@ -59,6 +60,7 @@ class Fancy:
         self._color = color
         self._symbols = symbols
         self._page = page
+        self._hint = hint
         self._doing = ""
         self._live = Live(
             console=self._console,
@@ -81,10 +83,10 @@ class Fancy:
         text = Text(f"{wording.mark(job, self._symbols)} ", style=_STYLES.get(job.status, "yellow"))
         text.append(plain(job.label), style="bold" if job.status is JobStatus.FAILED else "default")
         text.append(f"  {wording.change(job, kind)}", style="default")
-        self._console.print(text, overflow="fold")
+        self._console.print(text, soft_wrap=True)
 
     def output(self, _job: JobView, stdout: bytes, stderr: bytes, /) -> None:
-        # Written as it is, in one piece: the terminal wraps it, and it can be copied.
+        # In one piece, past the drawing: a megabyte of lines one by one would take minutes.
         text = "".join(sanitise(data, colour=self._color) for data in (stdout, stderr))
         self._stop()
         self._console.file.write("".join(f"  | {line}\n" for line in text.splitlines()))
@@ -92,7 +94,7 @@ class Fancy:
         self._start()
 
     def note(self, text: str) -> None:
-        self._console.print(Text(text, style="yellow"), overflow="fold")
+        self._console.print(Text(text, style="yellow"), soft_wrap=True)
 
     def doing(self, text: str) -> None:
         self._doing = text
@@ -101,7 +103,7 @@ class Fancy:
         size = self._console.size
         # One column is left free: a line that fills the last one wraps on some terminals when resized.
         url = "" if view.is_foreign else self._page(view.id)
-        lines = panel(view, farm, now, doing=self._doing, url=url, symbols=self._symbols)
+        lines = panel(view, farm, now, doing=self._doing, hint=self._hint, url=url, symbols=self._symbols)
         lines = lines[: max(1, min(LINES_MAX, size.height - 1))]
         for line in lines:
             line.truncate(max(1, size.width - 1), overflow="ellipsis" if size.width > 20 else "crop")
@@ -112,7 +114,7 @@ class Fancy:
 
     def conclude(self, lines: Sequence[str], /) -> None:
         for line in lines:
-            self._console.print(Text(line), overflow="fold")
+            self._console.print(Text(line), soft_wrap=True)
 
     def _start(self) -> None:
         self._live.start()
@@ -133,7 +135,14 @@ class Fancy:
 
 
 def panel(
-    view: BuildView, farm: Farm | None, now: float, *, doing: str, url: str, symbols: Symbols
+    view: BuildView,
+    farm: Farm | None,
+    now: float,
+    *,
+    doing: str = "",
+    hint: str = "",
+    url: str = "",
+    symbols: Symbols,
 ) -> list[Text]:
     """The moving lines: how far, what runs (longest first), what waits and why, where to see more."""
     elapsed = duration(now - view.started_at) if view.started_at else ""
@@ -141,7 +150,7 @@ def panel(
     head.stylize("bold", 0, len(wording.title(view)))
     waits = wording.waiting(view, farm)
     tail = [Text(doing, style="yellow")] * bool(doing) + [Text(waits)] * bool(waits)
-    foot = Text(f"{url}   Ctrl-C cancels" if url else "Ctrl-C cancels", style="dim")
+    foot = Text(" · ".join(filter(None, [hint, url])), style="dim")
     room = LINES_MAX - 2 - len(tail)
     running = list(view.running.values())
     shown = running if len(running) <= room else running[: room - 1]

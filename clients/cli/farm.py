@@ -8,6 +8,7 @@ see what happens.
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 import trio
@@ -73,14 +74,19 @@ def _greet(farm: Farm, url: str) -> None:
 
 
 class Worker:
-    """One child, started again when it ends."""
+    """One child, started again when it ends.
+
+    A worker is known by its URL, so it gets the same port every time, also after a restart of all: else
+    the coordinator would for a while send readers of its artifacts to where nobody is.
+    """
 
     def __init__(self, farm: Farm, url: str, number: int) -> None:
         self.id = f"worker-{number}"
+        data = farm.data.absolute() / "workers" / str(number)
+        self._port_file = data / "port"
         self._verb = [
-            *("worker", "--coordinator", url, "--bind", "127.0.0.1:0", "--id", self.id),
-            *("--slots", str(farm.slots), "--data", str(farm.data / "workers" / str(number))),
-            *("--log-level", farm.log_level),
+            *("worker", "--coordinator", url, "--id", self.id, "--slots", str(farm.slots)),
+            *("--data", str(data), "--log-level", farm.log_level),
         ]
 
     async def run_forever(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -95,11 +101,30 @@ class Worker:
                 log.error("worker did not start", worker=self.id, error=str(failures.exceptions[0]))
 
     async def _run(self, task_status: trio.TaskStatus[None]) -> None:
+        if port := _read_port(self._port_file):
+            try:
+                await self._run_at(port, task_status)
+                return
+            except* Failure:
+                log.warning("worker gets another port", worker=self.id, instead_of=port)
+        await self._run_at(0, task_status)
+
+    async def _run_at(self, port: int, task_status: trio.TaskStatus[None]) -> None:
         async with trio.open_nursery() as nursery:
-            process = await children.start(nursery, self._verb, stop_seconds=WORKERS_STOP_SECONDS)
-            await children.await_ready(process, self.id, seconds=READY_SECONDS)
-            log.info("worker started", worker=self.id, pid=process.pid)
+            verb = [*self._verb, "--bind", f"127.0.0.1:{port}"]
+            process = await children.start(nursery, verb, stop_seconds=WORKERS_STOP_SECONDS)
+            url = await children.await_ready(process, self.id, seconds=READY_SECONDS)
+            self._port_file.write_text(str(urlsplit(url).port))
+            log.info("worker started", worker=self.id, pid=process.pid, url=url)
             task_status.started()
             nursery.start_soon(children.drain, process)
             await process.wait()
             nursery.cancel_scope.cancel()
+
+
+def _read_port(file: Path) -> int:
+    """The port of the last time; 0 if there was none."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return 0

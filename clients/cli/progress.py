@@ -54,9 +54,10 @@ def make_display(
     stream: TextIO,
     *,
     page: Callable[[str], str],
+    hint: str,
     clock: Callable[[], float] = time.monotonic,
 ) -> "Display":
-    """The display that suits; `page` gives the address of a build's page."""
+    """The display that suits; `page` gives the address of a build's page, `hint` says what Ctrl-C does."""
     is_tty = stream.isatty()
     mode = choose_mode(asked, environ, is_tty=is_tty)
     colored = choose_color(color, environ, is_tty=is_tty)
@@ -65,7 +66,7 @@ def make_display(
         case "fancy":
             from clients.cli.fancy import Fancy  # drawing is slow to import, and mostly not needed
 
-            return Fancy(stream, page=page, symbols=symbols, color=colored)
+            return Fancy(stream, page=page, hint=hint, symbols=symbols, color=colored)
         case "lines" | "grouped":
             return Lines(
                 stream, page=page, clock=clock, symbols=symbols, color=colored, grouped=mode == "grouped"

@@ -41,7 +41,7 @@ def command(
 
     farmed = farm.Farm(
         workers=workers,
-        slots=slots or max(1, (os.cpu_count() or 1) // max(1, workers)),
+        slots=slots or max(1, len(os.sched_getaffinity(0)) // max(1, workers)),
         data=data,
         log_level=log_level,
         settings=settings,

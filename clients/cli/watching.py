@@ -19,7 +19,9 @@ from events.ids import BuildId
 
 async def show(api: Api, build: str, *, coordinator: str, progress: str, color: str) -> int:
     """Show the build until it has ended; returns its exit code."""
-    display = make_display(progress, color, os.environ, sys.stderr, page=partial(links.page, coordinator))
+    page = partial(links.page, coordinator)
+    hint = "Ctrl-C stops watching"
+    display = make_display(progress, color, os.environ, sys.stderr, page=page, hint=hint)
     show, tally = Show(api, display), Tally(())
     try:
         show.on_started(BuildId(build), 0, is_native=True)

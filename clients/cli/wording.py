@@ -98,15 +98,23 @@ def running(job: JobView, now: float) -> str:
     """`compile  w2  31s`, and which attempt it is where it is not the first."""
     seconds = duration(now - (job.started_at or now))
     again = f"  attempt {job.attempt}" if job.attempt > 1 else ""
-    return f"{plain(job.label)}  {plain(job.worker)}  {seconds}{again}"
+    return f"{plain(job.label)}  {worker(job)}  {seconds}{again}"
+
+
+def worker(job: JobView) -> str:
+    """The worker's name without what all of them have in common."""
+    return plain(job.worker.removeprefix("http://"))
 
 
 def change(job: JobView, kind: str) -> str:
-    """What the record of type `kind` means for the job, in a few words; empty for what is no news."""
+    """What the record of type `kind` means for the job, in a few words; empty for what is no news.
+
+    That a job will not even begin is none: there may be thousands, and the summary counts them.
+    """
     match kind:
         case "JobLeased":
             again = f", attempt {job.attempt}" if job.attempt > 1 else ""
-            return f"running on {plain(job.worker)}{again}"
+            return f"running on {worker(job)}{again}"
         case "JobSucceeded":
             return f"done{_ran(job, 'in')}"
         case "JobReused":
@@ -117,14 +125,14 @@ def change(job: JobView, kind: str) -> str:
             return f"queued again: {plain(job.reason)}"
         case "JobReopened" | "JobBlocked":
             return f"has to run again: {plain(job.reason)}" if kind == "JobReopened" else plain(job.reason)
-        case "JobCancelled":
+        case "JobCancelled" if job.started_at is not None:
             return f"cancelled: {plain(job.reason)}"
         case _:
             return ""
 
 
 def _ran(job: JobView, word: str) -> str:
-    return f" {word} {duration(job.seconds)} on {plain(job.worker)}" if job.worker else ""
+    return f" {word} {duration(job.seconds)} on {worker(job)}" if job.worker else ""
 
 
 def failure(job: JobView) -> str:

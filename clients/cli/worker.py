@@ -1,6 +1,5 @@
 """`terzetto worker`: one worker."""
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,6 @@ import click
 
 from clients.cli.directories import state
 from clients.cli.verbs import Verb, coordinator_option, log_level_option
-
-CACHE_BYTES_MAX = 10 << 30
 
 
 @click.command(
@@ -40,18 +37,17 @@ CACHE_BYTES_MAX = 10 << 30
     "--slots",
     type=click.IntRange(1, 10_000),
     envvar="TERZETTO_SLOTS",
-    default=lambda: os.cpu_count() or 1,
-    show_default="the number of processors",
+    show_default="the processors it may use",
     help="How many jobs at once.",
 )
 @click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
     envvar="TERZETTO_DATA",
     show_default="~/.local/state/terzetto/worker",
     help="Workspaces and cached artifacts; each worker needs its own.",
 )
-@click.option("--id", "identifier", envvar="TERZETTO_ID", help="Its name; default: where it listens.")
+@click.option("--id", "identifier", envvar="TERZETTO_ID", help="What people call it.")
 @click.option(
     "--label",
     "labels",
@@ -64,8 +60,7 @@ CACHE_BYTES_MAX = 10 << 30
     "--cache-bytes-max",
     type=click.IntRange(0),
     envvar="TERZETTO_CACHE_BYTES_MAX",
-    default=CACHE_BYTES_MAX,
-    show_default="10 GiB",
+    show_default="20 GiB",
     help="Beyond this, what was not used for longest is dropped.",
 )
 @click.option("--until-eof", is_flag=True, hidden=True)
@@ -79,6 +74,7 @@ def command(
     settings["id"] = identifier
     settings["data"] = data or state() / "worker"
     settings["labels"] = _labels(settings["labels"])
+    settings = {name: value for name, value in settings.items() if value is not None}
     return serving.run(partial(_serve, settings), log_level=log_level, until_eof=until_eof)
 
 
@@ -92,10 +88,9 @@ def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 async def _serve(settings: dict[str, Any], **kwargs: Any) -> None:
-    from workers.config import WorkerConfig
-
     from clients.cli.errors import usage
     from workers import app
+    from workers.config import WorkerConfig
 
     try:
         config = WorkerConfig(**settings)

@@ -1,0 +1,171 @@
+"""A terminal for tests: a pseudo-terminal with a program in it, and a screen that shows what it drew."""
+
+import contextlib
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import AsyncIterator, Mapping, Sequence
+from fcntl import ioctl
+from functools import partial
+
+import trio
+
+# Makes the pseudo-terminal the controlling one, so that Ctrl-C is a signal.
+_SHIM = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(2, termios.TIOCSCTTY, 0); "
+    "os.execv(sys.executable, [sys.executable, '-m', 'clients.cli', *sys.argv[1:]])"
+)
+_SEQUENCE = re.compile(r"\x1b\[([?0-9;]*)([@-~])")
+
+
+class Screen:
+    """What a person sees: lines, of which the lowest `rows` can still be drawn on."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self.columns, self.rows = columns, rows
+        self.lines = [""]
+        self.row = self.column = 0
+        self.is_cursor_visible = True
+        self.sequences: set[str] = set()
+        self._pending = ""
+
+    def feed(self, text: str) -> None:
+        text = self._pending + text
+        at = 0
+        while at < len(text):
+            if text[at] == "\x1b":
+                match = _SEQUENCE.match(text, at)
+                if match is None:
+                    break
+                self._act(match[1], match[2])
+                at = match.end()
+            else:
+                self._put(text[at])
+                at += 1
+        self._pending = text[at:]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.rstrip() for line in self.lines)
+
+    def _put(self, char: str) -> None:
+        if char == "\r":
+            self.column = 0
+        elif char == "\n":
+            self._down()
+        elif char >= " ":
+            if self.column == self.columns:
+                self.column = 0
+                self._down()
+            line = self.lines[self.row].ljust(self.column)
+            self.lines[self.row] = line[: self.column] + char + line[self.column + 1 :]
+            self.column += 1
+
+    def _down(self) -> None:
+        self.row += 1
+        if self.row == len(self.lines):
+            self.lines.append("")
+
+    def _act(self, parameters: str, kind: str) -> None:
+        self.sequences.add(parameters + kind if parameters.startswith("?") else kind)
+        number = int(parameters) if parameters.isdigit() else 1
+        if kind == "A":
+            # What has scrolled off is out of reach.
+            self.row = max(self.row - number, len(self.lines) - self.rows, 0)
+        elif kind == "K":
+            keep = "" if parameters == "2" else self.lines[self.row][: self.column]
+            self.lines[self.row] = keep
+        elif parameters == "?25":
+            self.is_cursor_visible = kind == "h"
+
+
+class Session:
+    """`terzetto` in a terminal; `screen` shows it, `out` has what it wrote to stdout."""
+
+    def __init__(self, process: trio.Process, master: int, columns: int, rows: int) -> None:
+        self.process = process
+        self.screen = Screen(columns, rows)
+        self.out = b""
+        self.raw = b""
+        self._master = master
+        self._changed = trio.Event()
+
+    def press(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
+    def resize(self, columns: int, rows: int) -> None:
+        ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.screen.columns, self.screen.rows = columns, rows
+
+    async def until(self, text: str) -> None:
+        """Wait until the text has been on the screen, in the lines or in what was drawn over."""
+        while text not in self.screen.text:
+            await self._changed.wait()
+
+    async def wait(self) -> int:
+        return await self.process.wait()
+
+    async def read_terminal(self) -> None:
+        decoder = __import__("codecs").getincrementaldecoder("utf-8")("replace")
+        while True:
+            await trio.lowlevel.wait_readable(self._master)
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:
+                return  # the program has closed its end
+            self.raw += data
+            self.screen.feed(decoder.decode(data))
+            self._changed.set()
+            self._changed = trio.Event()
+
+    async def read_stdout(self) -> None:
+        assert self.process.stdout is not None
+        async for chunk in self.process.stdout:
+            self.out += chunk
+
+
+@contextlib.asynccontextmanager
+async def terminal(
+    arguments: Sequence[str],
+    *,
+    columns: int = 80,
+    rows: int = 24,
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Session]:
+    """Run `terzetto` with stdin and stderr on a terminal and stdout in a pipe, for at most 30 s."""
+    master, slave = os.openpty()
+    ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR", "FORCE_COLOR")
+    }
+    try:
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                process = await nursery.start(
+                    partial(
+                        trio.run_process,
+                        [sys.executable, "-c", _SHIM, *arguments],
+                        stdin=slave,
+                        stderr=slave,
+                        stdout=subprocess.PIPE,
+                        check=False,
+                        env={**kept, "TERM": "xterm-256color", **(environ or {})},
+                    )
+                )
+                os.close(slave)
+                slave = -1
+                session = Session(process, master, columns, rows)
+                nursery.start_soon(session.read_stdout)
+                nursery.start_soon(session.read_terminal)
+                yield session
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGKILL)
+                nursery.cancel_scope.cancel()
+    finally:
+        os.close(master)
+        if slave >= 0:
+            os.close(slave)
