@@ -5,8 +5,8 @@ from typing import Any, NoReturn
 
 import structlog
 import trio
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ConnectionState, HTTPScope
-from quart import Quart, request
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ConnectionState
+from quart import request
 from quart.sessions import NullSession, SecureCookieSessionInterface
 from quart.typing import ResponseTypes
 from quart.utils import encode_headers
@@ -38,10 +38,6 @@ class _NoSession(SecureCookieSessionInterface):
 class Exchange(TrioASGIHTTPConnection):
     """One request and its answer; a peer that goes away before the answer is out cancels the handler."""
 
-    def __init__(self, app: Quart, scope: HTTPScope) -> None:
-        super().__init__(app, scope)
-        self._answered = False
-
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request = self._create_request_from_scope(send)
         assert isinstance(request.body, Body)
@@ -60,10 +56,7 @@ class Exchange(TrioASGIHTTPConnection):
                     body.end()
             elif message["type"] == "http.disconnect":
                 break
-        # hypercorn says "disconnect" after a complete answer too, while it still makes the connection ready
-        # for the next request; to cancel it there would leave the connection in limbo.
-        if not self._answered:
-            scope.cancel()
+        scope.cancel()
 
     async def _answer(self, send: ASGISendCallable, body: Body, response: ResponseTypes) -> None:
         await send(
@@ -80,8 +73,7 @@ class Exchange(TrioASGIHTTPConnection):
             last = response.response.data[response.response.begin : response.response.end]
         elif self.scope["method"] != "HEAD":  # which has no body, so none is produced
             await self._stream(send, response.response)
-        self._answered = True
-        body.discard()
+        body.discard()  # before the end: hypercorn then says "disconnect", behind what nobody may be reading
         await self._send(send, last, more=False)
 
     async def _stream(self, send: ASGISendCallable, chunks: Any) -> None:

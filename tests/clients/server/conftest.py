@@ -18,6 +18,7 @@ class Seen:
 
     began: trio.Event = attrs.field(factory=trio.Event)
     ended: trio.Event = attrs.field(factory=trio.Event)
+    may_answer: trio.Event = attrs.field(factory=trio.Event)
     cancelled: bool = False
     sent: int = 0
     messages: list[str | bytes] = attrs.field(factory=list)
@@ -52,7 +53,7 @@ def app(seen: Seen) -> App:
             seen.ended.set()
         return "late"
 
-    @app.get("/firehose")
+    @app.route("/firehose", methods=["GET", "PUT"])
     async def firehose() -> Response:
         return Response(pour(bytes(1 << 16), pause=0.0))
 
@@ -111,6 +112,8 @@ def app(seen: Seen) -> App:
 
     @app.put("/ignore")
     async def ignore() -> tuple[str, int]:
+        seen.began.set()
+        await seen.may_answer.wait()
         return "no, thank you", 403
 
     @app.post("/echo")

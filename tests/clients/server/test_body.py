@@ -125,8 +125,9 @@ async def test_quarts_own_reading_is_limited_too(app: App) -> None:
         assert (await live.ask(head + bytes(11))).startswith(b"HTTP/1.1 413")
 
 
-async def test_a_body_nobody_reads_does_no_harm_to_the_next_request(app: App) -> None:
+async def test_a_body_nobody_reads_does_no_harm_to_the_next_request(app: App, seen: Seen) -> None:
     """A short unread body is skipped, and the connection goes on."""
+    seen.may_answer.set()
     async with serving(app) as live, await live.connect() as stream:
         await stream.send_all(b"PUT /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
         assert (await read_answer(stream)).startswith(b"HTTP/1.1 403")

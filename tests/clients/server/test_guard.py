@@ -79,8 +79,9 @@ async def test_data_sent_with_the_upgrade_request_is_refused(app: App, seen: See
     """One-packet kill: a frame before the handshake was answered; 400, and nothing is delivered."""
     with capture_logs() as lines:
         async with serving(app) as live:
-            answer = await live.ask(HANDSHAKE % (b"/ws", b"") + frame(1, b"a"))
-            assert answer.startswith(b"HTTP/1.1 400")
+            for _ in range(10):  # the handler must never win the race
+                answer = await live.ask(HANDSHAKE % (b"/ws", b"") + frame(1, b"a"))
+                assert answer.startswith(b"HTTP/1.1 400")
     assert seen.messages == []
     assert {line["log_level"] for line in lines} == {"info"}
 
@@ -180,10 +181,10 @@ async def test_a_peer_that_stops_reading_delays_shutdown_by_the_grace_at_most(
     app: App, seen: Seen, sent: bytes
 ) -> None:
     """The send is shielded from cancellation, but not from the server's end."""
-    async with serving(app) as live, await stalled_peer(live, seen, sent):
+    async with serving(app) as live:
+        stream = await stalled_peer(live, seen, sent)
         assert seen.sent < 32 << 20
-        live.stop.set()
-        await trio.sleep(0.6)
+    await stream.aclose()  # it was there to the end
 
 
 @pytest.mark.parametrize("sent", STALLS)
@@ -292,15 +293,57 @@ async def test_idle_connections_close(app: App) -> None:
                 assert await read_all(stream) == b""
 
 
-async def test_an_early_answer_reaches_a_peer_that_is_still_sending(app: App) -> None:
-    """It is read away for a moment instead of being reset; the connection then ends and nothing hangs."""
+async def stuff(stream: trio.SocketStream) -> None:
+    """Send zeros until the other side takes no more."""
+    sent, last = [0], -1
+
+    async def send() -> None:
+        while True:
+            sent[0] += await stream.socket.send(bytes(1 << 16))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        while last != sent[0]:
+            last = sent[0]
+            await trio.sleep(0.15)
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_early_answer_reaches_a_peer_that_is_still_sending(app: App, seen: Seen) -> None:
+    """What it still sends is read away for a moment, instead of resetting it; the connection then ends."""
     head = b"PUT /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (64 << 20)
     async with serving(app, grace_seconds=5) as live, await live.connect(head) as stream:
-        for _ in range(256):
+        await stuff(stream)
+        seen.may_answer.set()
+        for _ in range(64):
             await stream.send_all(bytes(1 << 16))
         answer = await read_all(stream)
         assert answer.startswith(b"HTTP/1.1 403")
         assert answer.endswith(b"no, thank you")
+
+
+async def test_a_peer_that_only_sends_and_never_reads_is_dropped(app: App, seen: Seen) -> None:
+    """Even when its unread body fills every queue on the way to the handler."""
+    head = b"PUT /firehose HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (64 << 20)
+    async with serving(app, send_seconds=1) as live, await live.connect(head) as stream:
+        await stuff(stream)
+        await seen.ended.wait()
+
+
+async def test_a_bug_in_one_connection_stays_in_it(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else goes wrong below the handlers ends one connection and is one log line."""
+
+    async def fail(self: guard.GuardedProtocol, event: h11.Request) -> None:
+        if event.target == b"/bug":
+            raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(guard.GuardedProtocol, "_check_protocol", fail)
+    with capture_logs() as lines:
+        async with serving(app) as live:
+            assert await live.ask(get("/bug")) == b""
+    (line,) = [line for line in lines if line["event"] == "connection broken"]
+    assert line["peer"] == "127.0.0.1"
+    assert line["exc_info"]
 
 
 def parameters(function: object) -> list[str]:
