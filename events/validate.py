@@ -1,0 +1,161 @@
+"""Everything that must hold of State between two commands, said once more in the slowest and plainest way.
+
+`fold` keeps counters and indexes as it goes; here each is computed anew from what it stands for. Tests ask
+after every step; it costs a walk over the whole state, so a running coordinator asks rarely or never.
+Within a command a relation may be half done: the lease before its other builds, the loss before its cure.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from events.ids import BuildId, JobId
+from events.model import Job
+from events.queue import ANY_WORKER
+from events.state import Graph, State
+from events.transitions import JOB_ENDED, BuildStatus, JobStatus
+
+
+class Inconsistent(AssertionError):
+    """A bug: State contradicts itself; each line of the text names one contradiction."""
+
+
+def validate(state: State) -> None:
+    """Raise `Inconsistent` unless everything agrees with everything else."""
+    problems = [problem for check in _CHECKS for problem in check(state)]
+    if problems:
+        raise Inconsistent("\n".join(problems))
+
+
+def _builds(state: State) -> Iterator[str]:
+    active = {id_ for id_, build in state.builds.items() if not build.has_ended}
+    yield from _same("builds that have a graph", set(state.graphs), set(state.builds))
+    yield from _same("active builds", set(state.active), active)
+    keys = {build.key: id_ for id_, build in state.builds.items() if build.key}
+    yield from _same("keys", state.keys, keys)
+    for id_, build in state.builds.items():
+        statuses = {job.status for job in state.graphs[id_].jobs.values()}
+        yield from _same(f"jobs of build {id_}", len(state.graphs[id_].jobs), build.job_count)
+        if build.has_ended and not statuses <= JOB_ENDED:
+            yield f"build {id_} has {build.status}, some of its jobs have not ended"
+        if build.status is BuildStatus.RUNNING and statuses <= JOB_ENDED:
+            yield f"build {id_} runs, all of its jobs have ended"
+        if build.status is BuildStatus.RUNNING and state.missing_sources(id_):
+            yield f"build {id_} runs without its sources {state.missing_sources(id_)}"
+        if build.status is BuildStatus.UPLOADING and not statuses <= {JobStatus.BLOCKED}:
+            yield f"build {id_} uploads, some of its jobs do not wait"
+
+
+def _graphs(state: State) -> Iterator[str]:
+    for build, graph in state.graphs.items():
+        tally = Counter(job.status for job in graph.jobs.values())
+        yield from _same(f"tally of build {build}", graph.tally, {s: tally[s] for s in JobStatus})
+        failed = {id_ for id_, job in graph.jobs.items() if job.status is JobStatus.FAILED}
+        yield from _same(f"failures of build {build}", set(graph.failures), failed)
+        dependents: dict[JobId, list[JobId]] = {}
+        for id_, job in graph.jobs.items():
+            for dependency in dict.fromkeys(job.spec.deps):
+                dependents.setdefault(dependency, []).append(id_)
+        yield from _same(f"dependents in build {build}", graph.dependents, dependents)
+        for job in graph.jobs.values():
+            yield from _job(state, build, graph, job)
+
+
+def _job(state: State, build: BuildId, graph: Graph, job: Job) -> Iterator[str]:
+    name = f"job {job.id} of build {build}"
+    undone = {id_ for id_ in job.spec.deps if graph.jobs[id_].status is not JobStatus.SUCCEEDED}
+    yield from _same(f"dependencies that {name} waits for", job.waits_for, len(undone))
+    yield from _same(f"{name} stands in line", job.id in graph.queue.places, job.status is JobStatus.QUEUED)
+    if job.status is JobStatus.QUEUED and undone:
+        yield f"{name} is queued, yet waits for {undone}"
+    runs = state.builds[build].status is BuildStatus.RUNNING
+    if runs and job.status is JobStatus.BLOCKED and not undone:
+        yield f"{name} is blocked, yet waits for nothing"
+    dependents = graph.dependents.get(job.id, ())
+    needed = not dependents or any(graph.jobs[id_].status not in JOB_ENDED for id_ in dependents)
+    if runs and needed and job.status is JobStatus.SUCCEEDED and state.locate(job.id, job.digest) is None:
+        yield f"{name} has succeeded and is needed, yet nobody holds its artifact"
+
+
+def _queues(state: State) -> Iterator[str]:
+    queued: dict[JobId, set[BuildId]] = {}
+    for build, graph in state.graphs.items():
+        queue = graph.queue
+        for line, jobs in queue.lines.items():
+            if not jobs:
+                yield f"build {build} keeps the empty line {line}"
+        standing = {(line, job) for line, jobs in queue.lines.items() for job in jobs}
+        places = {(line, job) for job, lines in queue.places.items() for line in lines}
+        yield from _same(f"places in the queue of build {build}", places, standing)
+        for job, lines in queue.places.items():
+            queued.setdefault(job, set()).add(build)
+            if [line.worker for line in lines].count(ANY_WORKER) != 1:
+                yield f"job {job} of build {build} does not stand in one line for any worker: {lines}"
+    yield from _same("queued jobs", {job: set(builds) for job, builds in state.queued.items()}, queued)
+    waiting = {build for build, graph in state.graphs.items() if len(graph.queue)}
+    yield from _same("builds that take turns", set(state.rotation), waiting)
+
+
+def _leases(state: State) -> Iterator[str]:
+    running = {
+        (build, job.lease, job.worker, job.id, job.digest)
+        for build, graph in state.graphs.items()
+        for job in graph.jobs.values()
+        if job.status is JobStatus.RUNNING
+    }
+    leases = state.leases.values()
+    leased = {(build, a.id, a.worker, a.job, a.digest) for a in leases for build in a.builds}
+    yield from _same("leases of running jobs", leased, running)
+    yield from _same("leases by work", state.running, {(a.job, a.digest): a.id for a in leases})
+    by_worker = {(a.worker, a.job): a.id for a in leases}
+    found = {(w, job): id_ for w, held in state.leases_of.items() for job, id_ in held.items()}
+    yield from _same("leases by worker", found, by_worker)
+    yield from _same("number of leases by worker", len(by_worker), len(state.leases))
+    for lease in leases:
+        if not lease.builds or len(set(lease.builds)) < len(lease.builds):
+            yield f"lease {lease.id} is for the builds {lease.builds}"
+        for build in state.queued.get(lease.job, ()):
+            if state.graphs[build].jobs[lease.job].digest == lease.digest:
+                yield f"job {lease.job} is queued in build {build} beside the lease {lease.id} for it"
+
+
+def _workers(state: State) -> Iterator[str]:
+    alive = {id_ for id_, worker in state.workers.items() if worker.alive}
+    yield from _same("workers that may fall silent", set(state.silence), alive)
+    seen = [state.workers[id_].last_seen for id_ in state.silence]
+    if seen != sorted(seen) or any(time > state.at for time in seen):
+        yield f"workers are not in the order of their silence: {seen} at {state.at}"
+    for id_, held in state.leases_of.items():
+        if len(held) > state.workers[id_].slots:
+            yield f"worker {id_} has {state.workers[id_].slots} slots and the leases {list(held.values())}"
+    busy = {id_ for id_, held in state.leases_of.items() if held}
+    for what, workers in (("leases", busy), ("artifacts", set(state.held)), ("revoked", set(state.revoked))):
+        if not workers <= alive:
+            yield f"workers {workers - alive} are gone, yet have {what}"
+    for id_, revoked in state.revoked.items():
+        live = state.leases_of.get(id_, {}).values()
+        if not revoked or not state.workers[id_].native or not revoked.keys().isdisjoint(live):
+            yield f"worker {id_} is told to let go of {list(revoked)}"
+
+
+def _artifacts(state: State) -> Iterator[str]:
+    holders = {(worker, job) for job, held in state.holders.items() for worker in held}
+    held = {(worker, job) for worker, jobs in state.held.items() for job in jobs}
+    yield from _same("artifacts by worker", held, holders)
+    for job, workers in state.holders.items():
+        if not workers:
+            yield f"job {job} has an empty list of holders"
+
+
+def _same(what: str, kept: object, computed: object) -> Iterator[str]:
+    if kept != computed:
+        yield f"{what}: kept are {kept}, there are {computed}"
+
+
+_CHECKS: tuple[Callable[[State], Iterator[str]], ...] = (
+    _builds,
+    _graphs,
+    _queues,
+    _leases,
+    _workers,
+    _artifacts,
+)

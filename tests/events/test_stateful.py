@@ -1,0 +1,275 @@
+"""Whatever clients, workers, liars and time do, in whatever order: State stays sound and builds can end."""
+
+from typing import Any
+
+from attrs import evolve
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from events import codec
+from events.catalog import JobLeased, JobReopened, Record
+from events.commands import (
+    CancelBuild,
+    Command,
+    DropSource,
+    FinishUpload,
+    ForgetBuild,
+    Heartbeat,
+    NewJob,
+    RequestWork,
+    Result,
+    ResumeAfterStall,
+    Settings,
+    StartBuild,
+    StartCoordinator,
+    Tick,
+)
+from events.decide import Context, execute
+from events.decide.workers import next_deadline
+from events.errors import Rejected
+from events.fold import fold, replay
+from events.ids import BuildId, JobId, LeaseId, WorkerId
+from events.state import State
+from events.transitions import BuildStatus
+from events.validate import validate
+from tests.events.hands import Hand
+from tests.events.story import A, B, C, Counter, D, S, T, in_order, job, store
+
+IDS = (A, B, C, D, JobId("e" * 40))
+SETTINGS = Settings(
+    lease_seconds=10.0,
+    worker_silence_seconds=15.0,
+    job_seconds_max=60.0,
+    cache_timeout=0.01,
+    deps_timeout=0.1,
+)
+ROUNDS_MAX = 400
+
+builds = st.integers(0, 5)
+hands = st.integers(0, 3)
+job_ids = st.sampled_from(IDS)
+few_jobs = st.lists(job_ids, max_size=2, unique=True)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[NewJob, ...]:
+    """Up to five jobs over shared ids, each in one of two specs; dependencies point backwards."""
+    chosen = [id_ for id_ in IDS if draw(st.booleans())]
+    return tuple(
+        job(
+            id_,
+            *draw(st.lists(st.sampled_from(chosen[:place]), max_size=2) if place else st.just([])),
+            inputs=draw(st.sampled_from([(), ("s",), ("s", "t")])),
+            say=draw(st.sampled_from(["", "", "other"])),
+        )
+        for place, id_ in enumerate(chosen)
+    )
+
+
+class Farm(RuleBasedStateMachine):
+    """The core under everything that can reach it through commands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state, self.shadow = State(), State()
+        self.records: list[Record] = []
+        self.attempts: dict[tuple[BuildId, JobId], int] = {}
+        self.given: list[LeaseId] = []
+        self.now = 1000.0
+        self.new_id = Counter()
+        self.hands = [
+            Hand(WorkerId("native-0"), native=True),
+            Hand(WorkerId("native-1"), native=True, slots=1),
+            Hand(WorkerId("plain"), native=False),
+            Hand(WorkerId("mute"), native=False, mute=True),
+        ]
+
+    @initialize()
+    def boot(self) -> None:
+        self.submit(StartCoordinator(version="1", settings=SETTINGS))
+
+    @rule(seconds=st.sampled_from([0.0, 0.0, 0.05, 1.0, 9.0, 20.0, 70.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.submit(Tick())
+
+    @rule(jobs=graphs(), keep_going=st.booleans(), key=st.sampled_from(["", "", "key"]))
+    def client_starts_a_build(self, jobs: tuple[NewJob, ...], keep_going: bool, key: str) -> None:
+        sources = {S: "s", T: "t"} if any(new.inputs for new in jobs) else {}
+        self.submit(StartBuild(jobs=jobs, sources=sources, keep_going=keep_going, key=key))
+
+    @rule(jobs=graphs(), keep_going=st.booleans())
+    def client_builds(self, jobs: tuple[NewJob, ...], keep_going: bool) -> None:
+        self.client_starts_a_build(jobs, keep_going, "")
+        self.upload_all(self.pick(0))
+
+    @rule(source=st.sampled_from([S, T]), content=st.sampled_from("00001"))
+    def client_uploads(self, source: Any, content: str) -> None:
+        self.submit(store(source, content))
+
+    @rule(index=builds)
+    def client_is_ready(self, index: int) -> None:
+        self.submit(FinishUpload(build=self.pick(index)))
+
+    @rule(index=builds)
+    def client_uploads_everything_and_is_ready(self, index: int) -> None:
+        self.upload_all(self.pick(index))
+
+    @rule(index=builds, forgotten=st.booleans())
+    def build_is_cancelled(self, index: int, forgotten: bool) -> None:
+        build = self.pick(index)
+        self.submit(CancelBuild(build=build, reason="enough"))
+        if forgotten:
+            self.submit(ForgetBuild(build=build))
+
+    @rule(source=st.sampled_from([S, T]))
+    def disk_loses_a_source(self, source: Any) -> None:
+        self.submit(DropSource(source=source, reason="missing"))
+
+    @rule(index=hands, count=st.integers(0, 2), lost=st.booleans(), error=st.sampled_from([None, None, "no"]))
+    def worker_reports(self, index: int, count: int, lost: bool, error: str | None) -> None:
+        hand = self.hands[index]
+        self.beat(hand, hand.report(list(hand.runs)[:count], error=error), lost=lost)
+
+    @rule(rounds=st.integers(1, 4))
+    def everybody_works(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self.now += 0.2
+            for hand in self.hands:
+                self.beat(hand, hand.report(list(hand.runs)))
+
+    @rule(index=hands, dropped=few_jobs)
+    def worker_drops_artifacts(self, index: int, dropped: list[JobId]) -> None:
+        self.beat(self.hands[index], self.hands[index].report(dropped=dropped))
+
+    @rule(index=st.integers(0, 1))
+    def worker_restarts(self, index: int) -> None:
+        self.hands[index].restart()
+        self.beat(self.hands[index], self.hands[index].report())
+
+    @rule(index=hands, slots_free=st.integers(0, 3))
+    def worker_asks_again(self, index: int, slots_free: int) -> None:
+        self.submit(RequestWork(worker=self.hands[index].id, slots_free=slots_free))
+
+    @rule(index=st.integers(0, 1), lost=few_jobs)
+    def worker_cannot_fetch(self, index: int, lost: list[JobId]) -> None:
+        hand = self.hands[index]
+        for id_, lease in list(hand.runs.items())[:1]:
+            del hand.runs[id_]
+            result = Result(job=id_, lease=lease, exit_code=-1, error="lost", lost=tuple(lost) or IDS)
+            self.beat(hand, evolve(hand.report(), finished=(result,)))
+
+    @rule(
+        index=hands,
+        free=st.integers(0, 5),
+        picks=st.lists(st.integers(1, 9), max_size=2),
+        jobs=few_jobs,
+        added=few_jobs,
+        draining=st.booleans(),
+    )
+    def worker_lies(
+        self, index: int, free: int, picks: list[int], jobs: list[JobId], added: list[JobId], draining: bool
+    ) -> None:
+        hand = self.hands[index]
+        leases = [self.given[-pick] for pick in picks if pick <= len(self.given)]
+        results = tuple(Result(job=id_, lease=lease) for id_, lease in zip(jobs, leases, strict=False))
+        lie = evolve(
+            hand.report(),
+            slots_free=free,
+            running=tuple(leases) if hand.native else tuple(jobs),
+            finished=results,
+            added=tuple(added),
+            draining=draining,
+        )
+        self.submit(lie)
+
+    @rule(restart=st.booleans())
+    def coordinator_was_away(self, restart: bool) -> None:
+        self.now += 40.0
+        if restart:
+            self.submit(StartCoordinator(version="2", settings=SETTINGS))
+        else:
+            self.submit(ResumeAfterStall(seconds=40.0))
+
+    @invariant()
+    def state_is_sound(self) -> None:
+        validate(self.state)
+        assert in_order(self.shadow) == in_order(self.state), "the records do not say all that happened"
+
+    @invariant()
+    def alarm_is_set_for_the_future(self) -> None:
+        """A tick acts on every deadline that is over, so the alarm cannot ring for ever."""
+        self.submit(Tick())
+        deadline = next_deadline(self.state)
+        assert deadline is None or deadline > self.now
+
+    def teardown(self) -> None:
+        """The liars fall silent, honest workers come, and every build that is uploaded ends."""
+        for build in list(self.state.active):
+            self.upload_all(build)
+        self.now += 1000.0
+        self.submit(Tick())
+        self.state_is_sound()
+        honest = [Hand(WorkerId(f"honest-{n}"), native=True) for n in (1, 2)]
+        for _ in range(ROUNDS_MAX):
+            if not self.state.active:
+                break
+            self.now += 0.2
+            for hand in honest:
+                self.beat(hand, hand.report(list(hand.runs)))
+                self.state_is_sound()
+        assert not self.state.active, f"builds do not end: {self.state.graphs}"
+        assert in_order(replay(self.records)) == in_order(self.state)
+
+    # --- how the rules do it
+
+    def submit(self, command: Command) -> list[Record]:
+        """Carry out a command; refusals are answers too, and change nothing."""
+        before = in_order(self.state)
+        active = set(self.state.active)
+        try:
+            records = execute(self.state, command, Context(self.now, self.new_id))
+        except Rejected:
+            assert in_order(self.state) == before
+            return []
+        self.records += records
+        for record in records:
+            fold(self.shadow, codec.decode(codec.encode(record)))
+            self.watch(record, active)
+        return records
+
+    def watch(self, record: Record, active: set[BuildId]) -> None:
+        """Attempts only ever rise, and only a build that goes on takes a success back."""
+        match record.event:
+            case JobLeased(build=build, job=id_, lease=lease, attempt=attempt):
+                self.given.append(lease)
+                assert attempt == self.attempts.get((build, id_), 0) + 1
+                self.attempts[build, id_] = attempt
+            case JobReopened(build=build):
+                assert build in active
+            case _:
+                pass
+
+    def beat(self, hand: Hand, report: Heartbeat, *, lost: bool = False) -> None:
+        """Report and take the answer, unless it gets lost on the way."""
+        records = self.submit(report)
+        if not lost:
+            hand.take(self.state, records)
+
+    def upload_all(self, build: BuildId) -> None:
+        if build in self.state.active and self.state.builds[build].status is BuildStatus.UPLOADING:
+            for source in self.state.missing_sources(build):
+                self.submit(store(source))
+            self.submit(FinishUpload(build=build))
+
+    def pick(self, index: int) -> BuildId:
+        """One of the newest builds, or one that there never was."""
+        known = list(self.state.builds)[::-1]
+        return known[index] if index < len(known) else BuildId("f" * 40)
+
+
+TestFarm = Farm.TestCase
+TestFarm.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
