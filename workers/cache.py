@@ -180,11 +180,10 @@ class Cache:
 
     def _discard(self, kept: Kept) -> None:
         kept.is_dropped = True
-        if kept.path is not None and not kept.users:
-            aside = self.trash / str(next(self._numbers))
-            kept.path.rename(aside)
-            kept.path = None
-            self._discarded.append(aside)
+        if kept.path is not None and not kept.users and kept.path.parent != self.trash:
+            # The new path is kept: who still has it in hand must not take it for an empty artifact.
+            kept.path = kept.path.rename(self.trash / str(next(self._numbers)))
+            self._discarded.append(kept.path)
 
     async def _delete_discarded(self) -> None:
         while self._discarded:
