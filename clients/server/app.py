@@ -59,6 +59,8 @@ class Exchange(TrioASGIHTTPConnection):
         scope.cancel()
 
     async def _answer(self, send: ASGISendCallable, body: Body, response: ResponseTypes) -> None:
+        told = self.scope.setdefault("state", ConnectionState({}))  # for the access line
+        told["status"] = response.status_code
         await send(
             {
                 "type": "http.response.start",
@@ -74,6 +76,7 @@ class Exchange(TrioASGIHTTPConnection):
         elif self.scope["method"] != "HEAD":  # which has no body, so none is produced
             await self._stream(send, response.response)
         body.discard()  # before the end: hypercorn then says "disconnect", behind what nobody may be reading
+        told["is_ending"] = True
         await self._send(send, last, more=False)
 
     async def _stream(self, send: ASGISendCallable, chunks: Any) -> None:
@@ -82,8 +85,8 @@ class Exchange(TrioASGIHTTPConnection):
                 await self._send(send, data.encode() if isinstance(data, str) else data, more=True)
 
     async def _send(self, send: ASGISendCallable, data: bytes, *, more: bool) -> None:
-        state = self.scope.setdefault("state", ConnectionState({}))
-        state["bytes"] = state.get("bytes", 0) + len(data)  # for the access line
+        told = self.scope["state"]
+        told["bytes"] = told.get("bytes", 0) + len(data)
         await send({"type": "http.response.body", "body": data, "more_body": more})
 
 

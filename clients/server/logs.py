@@ -25,10 +25,15 @@ class StructuredLogger(Logger):
         pass
 
     async def access(self, request: WWWScope, response: ResponseSummary | None, request_time: float) -> None:
-        """One line per request; status None: the peer left before the answer was complete."""
-        status = None if response is None else response["status"]
-        tell = log.info if status is None or status < 500 else log.warning
+        """One line per request. `left_early`: the peer went before the answer was complete.
+
+        A peer that goes while the last bytes are sent is reported twice, first as gone: once is enough.
+        """
         client, state = request["client"], request["state"]
+        if response is None and state.get("is_ending"):
+            return
+        status = state.get("status") if response is None else response["status"]
+        tell = log.warning if status is not None and status >= 500 else log.info
         tell(
             "request",
             method=request.get("method", "WEBSOCKET"),
@@ -37,4 +42,5 @@ class StructuredLogger(Logger):
             seconds=round(request_time, 6),
             bytes=state.get("bytes", 0),
             peer=client[0] if client else None,
+            **({"left_early": True} if response is None else {}),
         )
