@@ -227,11 +227,11 @@ async def test_every_request_is_one_line_even_if_its_peer_hurries_away(app: App)
     with capture_logs() as lines:
         async with serving(app) as live:
             for _ in range(20):
-                stream = await live.connect(get("/"))
+                stream = await live.connect(get("/nowhere"))
                 await stream.receive_some()
                 await stream.aclose()
-    told = [line for line in lines if line.get("path") == "/"]
-    assert [line["status"] for line in told] == [200] * 20
+    told = [line for line in lines if line.get("path") == "/nowhere"]
+    assert [line["status"] for line in told] == [404] * 20
 
 
 async def test_a_peer_that_leaves_cancels_its_conversation(app: App, seen: Seen) -> None:
