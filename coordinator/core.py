@@ -32,11 +32,26 @@ class Coordinator:
 
     async def submit(self, command: Command) -> list[Record]:
         """Carry out a command; its records are on disk on return. Raises `Rejected`."""
-        if self.journal.is_full:
-            raise Rejected(STORAGE_FULL, "nothing was changed")
-        records = execute(self.journal.state, command, Context(self.now(), self._new_id))
-        await self.journal.append(records)
-        return records
+        return await self.ask(command, lambda _state, records: records)
+
+    async def ask(self, command: Command, look: Callable[[State, list[Record]], T]) -> T:
+        """Carry out a command and give what `look` sees right after it: one visit to the disk for both.
+
+        What changed nothing, and what is refused, may rest on facts that are still on their way to the
+        disk: that too is said only when they are there, and decided anew if they never get there.
+        """
+        while True:
+            try:
+                records, seen = self._carry_out(command, look)
+            except Rejected:
+                if await self.journal.settled():
+                    raise
+                continue
+            if records:
+                await self.journal.append(records)
+                return seen
+            if await self.journal.settled():
+                return seen
 
     async def view(self, look: Callable[[State], T]) -> T:
         """What `look` sees, once all that it saw is durable: no answer shows what a crash could undo."""
@@ -44,3 +59,17 @@ class Coordinator:
             seen = look(self.journal.state)
             if await self.journal.settled():
                 return seen
+
+    def _carry_out(
+        self, command: Command, look: Callable[[State, list[Record]], T]
+    ) -> tuple[list[Record], T]:
+        if self.journal.is_full:
+            raise Rejected(STORAGE_FULL, "nothing was changed")
+        try:
+            records = execute(self.journal.state, command, Context(self.now(), self._new_id))
+            return records, look(self.journal.state, records)
+        except Rejected:
+            raise
+        except Exception as bug:
+            self.journal.give_up(bug)  # facts may be folded that will never be in the log
+            raise

@@ -1,5 +1,6 @@
 """Following the log: one cursor for every carrier, and for every dialect that streams."""
 
+import math
 from collections.abc import Callable
 
 import trio
@@ -9,8 +10,6 @@ from events.catalog import BuildCancelled, BuildFailed, BuildSucceeded
 from events.ids import BuildId, Position
 from events.log import Entry, Subject
 
-# An idle stream says so often how far it has come.
-IDLE_SECONDS = 15.0
 # Records that come within this time of each other travel together.
 TICK_SECONDS = 0.02
 TERMINAL = (BuildSucceeded, BuildFailed, BuildCancelled)
@@ -35,7 +34,7 @@ class Follower:
         self._subject = None if build is None else Subject.build(build)
         self._wanted = wanted
 
-    async def read(self, seconds: float = IDLE_SECONDS) -> list[Entry]:
+    async def read(self, seconds: float = math.inf) -> list[Entry]:
         """The next records; empty when there were none for `seconds`, or when `has_ended`."""
         deadline = trio.current_time() + seconds
         while not self.has_ended:
@@ -45,7 +44,7 @@ class Follower:
             found = [entry for entry in page.entries if self._wanted is None or self._wanted(entry)]
             if found or self.has_ended:
                 return found
-            if self._journal.is_stopping:
+            if self._journal.is_stopping or await self._is_over():
                 self.has_ended = True
             elif not await self._wait(deadline):
                 break
@@ -57,9 +56,13 @@ class Follower:
         return not scope.cancelled_caught
 
     def _note_end(self, entries: list[Entry]) -> None:
-        if self._build is None:
-            return
-        if entries:
+        if self._build is not None and entries:
             self.has_ended = isinstance(entries[-1].record.event, TERMINAL)
-        elif self._build not in self._journal.state.active:
-            self.has_ended = self.cursor >= self._journal.durable
+
+    async def _is_over(self) -> bool:
+        """Has the build ended before the cursor? Its last record may still be on its way to the disk."""
+        if self._build is None or self._build in self._journal.state.active:
+            return False
+        await self._journal.settled()
+        page = await self._journal.read(self.cursor, self._subject, 1)
+        return not page.entries and self._build not in self._journal.state.active

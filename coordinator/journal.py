@@ -62,8 +62,13 @@ class Journal:
         *,
         run_sync: RunSync = in_thread,
         has_room: Callable[[], bool] = lambda: True,
+        recent: Callable[[Position], Recent] = Recent,
+        page: int = PAGE,
     ) -> None:
-        """`has_room` tells, after the disk was full, whether it still is."""
+        """`has_room` tells, after the disk was full, whether it still is; `recent` makes the memory.
+
+        `page`: how many records a reader gets at once.
+        """
         self.state = State()
         self.durable = BEGINNING
         self.is_full = False
@@ -74,26 +79,36 @@ class Journal:
         self._reader = reader
         self._run_sync = run_sync
         self._has_room = has_room
-        self._recent = Recent(BEGINNING)
+        self._page = page
+        self._make_recent = recent
+        self._recent = recent(BEGINNING)
         self._staged = _Batch()
         self._flying = _Batch()
         self._work = trio.Event()
         self._grown: dict[Subject | None, trio.Event] = {}
+        self._bug: Exception | None = None
 
     async def load(self) -> None:
         """Replay the log into `state`."""
         self.state = await self._run_sync(_replay, self._log)
         self.durable = self._log.head()
-        self._recent = Recent(self.durable)
+        self._recent = self._make_recent(self.durable)
 
     async def commit_forever(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Store what is staged, batch after batch; raises what a broken disk raises."""
+        """Store what is staged, batch after batch; raises what a broken disk or `give_up` says."""
         task_status.started()
         while True:
             await self._work.wait()  # unbounded: an idle coordinator has nothing to store
             self._work = trio.Event()
+            if self._bug is not None:
+                raise self._bug
             if self._staged.records:
                 await self._commit()
+
+    def give_up(self, bug: Exception) -> None:
+        """`state` can no longer be trusted: store nothing more, end the process, let the next one replay."""
+        self._bug = bug
+        self._work.set()
 
     async def append(self, records: Sequence[Record]) -> None:
         """Return when the records are on disk; raises `Rejected` (`STORAGE_FULL`) if they never will be.
@@ -126,9 +141,9 @@ class Journal:
             event = self._grown[subject] = trio.Event()
         await event.wait()  # unbounded: whoever follows a silent subject bounds it himself
 
-    async def read(self, after: Position, subject: Subject | None = None, limit: int = PAGE) -> Page:
+    async def read(self, after: Position, subject: Subject | None = None, limit: int | None = None) -> Page:
         """Durable records beyond `after`, up to `limit` of them."""
-        head = self.durable
+        head, limit = self.durable, limit or self._page
         found = self._recent.after(after, subject, limit)
         if found is None:
             read = await self._run_sync(self._reader.read, after, subject, limit)

@@ -18,17 +18,19 @@ SUBJECTS_MAX = 256
 class Stretch:
     """Consecutive records of one subject: everything beyond `floor` that concerns it."""
 
-    def __init__(self, floor: Position) -> None:
+    def __init__(self, floor: Position, records_max: int) -> None:
         self.floor = floor
+        self._records_max = records_max
         self._positions: list[int] = []
         self._entries: list[Entry] = []
 
     def append(self, entry: Entry) -> None:
         self._positions.append(entry.record.position)
         self._entries.append(entry)
-        if len(self._entries) > 2 * RECORDS_MAX:
-            self.floor = self._entries[RECORDS_MAX - 1].record.position
-            del self._positions[:RECORDS_MAX], self._entries[:RECORDS_MAX]
+        surplus = len(self._entries) - self._records_max
+        if surplus > self._records_max:  # seldom, since it moves all that stays
+            self.floor = self._entries[surplus - 1].record.position
+            del self._positions[:surplus], self._entries[:surplus]
 
     def after(self, position: Position, limit: int) -> list[Entry] | None:
         """Up to `limit` records beyond `position`; None where they are no longer in memory."""
@@ -41,10 +43,16 @@ class Stretch:
 class Recent:
     """Stretches of the latest builds, and of the whole log, whose subject is `None`."""
 
-    def __init__(self, head: Position) -> None:
-        self._all = Stretch(head)
+    def __init__(
+        self, head: Position, *, records_max: int = RECORDS_MAX, subjects_max: int = SUBJECTS_MAX
+    ) -> None:
+        """Records beyond `head` will be added; each stretch keeps `records_max` to twice as many."""
+        self._records_max = records_max
+        self._subjects_max = subjects_max
+        self._all = Stretch(head, records_max)
         self._of: OrderedDict[Subject, Stretch] = OrderedDict()
-        self._forgot_at = Position(0)
+        # Up to here a subject without a stretch may have records that only the log knows.
+        self._forgot_at = head
 
     def append(self, record: Record, text: bytes) -> None:
         entry = Entry(record, text, b"")
@@ -55,8 +63,8 @@ class Recent:
         subject = Subject("build", build)
         stretch = self._of.get(subject)
         if stretch is None:
-            stretch = self._of[subject] = Stretch(Position(record.position - 1))
-            if len(self._of) > SUBJECTS_MAX:
+            stretch = self._of[subject] = Stretch(Position(record.position - 1), self._records_max)
+            if len(self._of) > self._subjects_max:
                 self._of.popitem(last=False)
                 self._forgot_at = record.position
         stretch.append(entry)

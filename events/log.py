@@ -121,7 +121,7 @@ def verify(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 
     return previous
 
 
-@define
+@define(init=False)
 class MemoryLog:
     """A log without a disk, for tests and simulation; keeps texts, so that reading decodes as usual."""
 
