@@ -75,9 +75,7 @@ class Fancy:
     def changed(self, view: BuildView, job: JobView | None, record: Line, /) -> None:
         kind = record.type
         if kind == "BuildStarted":
-            self._console.print(
-                Text(f"{wording.title(view)} started: {self._page(view.id)}"), overflow="fold"
-            )
+            self._console.print(Text(f"{wording.title(view)} started: {self._page(view.id)}"), soft_wrap=True)
         if job is None or not self._is_worth_keeping(view, job, kind):
             return
         text = Text(f"{wording.mark(job, self._symbols)} ", style=_STYLES.get(job.status, "yellow"))

@@ -95,9 +95,17 @@ def cli(ctx: click.Context, *, version: bool) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a verb; whatever it raises becomes a message for people or programs. Returns the exit code."""
     try:
-        answer = cli.main(list(arguments), prog_name="terzetto", standalone_mode=False)
+        answer = _invoke(list(arguments))
         if sys.stdout is not None:  # somebody may have closed it
             sys.stdout.flush()
     except BaseException as error:
         return errors.report(error, arguments)
     return answer if isinstance(answer, int) else Exit.OK
+
+
+def _invoke(arguments: list[str]) -> object:
+    if "_TERZETTO_COMPLETE" in os.environ:
+        return cli.main(arguments, prog_name="terzetto", standalone_mode=False)
+    # Not `cli.main`: it would turn a closed pipe into the exit code of a failed job.
+    with cli.make_context("terzetto", arguments) as context:
+        return cli.invoke(context)

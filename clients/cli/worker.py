@@ -14,7 +14,7 @@ from clients.cli.verbs import Verb, coordinator_option, log_level_option
     cls=Verb,
     examples=(
         "terzetto worker --coordinator http://build.example:8470",
-        "terzetto worker --slots 8 --label gpu=yes --bind 0.0.0.0:0 --advertise http://w1:9000",
+        "terzetto worker --slots 8 --label gpu=yes --advertise http://w1:9000",
     ),
     after="One line on stdout, `ready URL`, says that it serves. SIGTERM stops it.",
 )
