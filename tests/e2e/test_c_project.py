@@ -1,5 +1,6 @@
 """A real project as a graph: every header declared, and touched headers rebuild exactly what they must."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,9 +12,12 @@ from attrs import evolve
 
 from clients import graph
 from clients.distbuild import Graph
+from events.catalog import JobAdded, JobLeased, JobReused
 from tests.clients.local_builder import LocalBuilder
+from tests.e2e import logs
 from tests.e2e.c_project import PROGRAMS, REPORT_JOB, Project, build_graph, inspect
 from tests.e2e.debian_source import Offline, source_entries, unpacked
+from tests.e2e.farm import Farm
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
@@ -121,6 +125,46 @@ def test_an_undeclared_header_is_not_there(project: Project, tmp_path: Path) -> 
     made = build_graph(evolve(project, headers=headers))
     with pytest.raises(subprocess.CalledProcessError):
         LocalBuilder(project.root, tmp_path).run(made.jobs[0])
+
+
+async def built(farm: Farm, root: Path, *options: str | Path) -> tuple[set[str], set[str]]:
+    """Build the project as it lies in `root`; returns the names of jobs that ran and that were reused."""
+    client = farm.build(build_graph(inspect(root)), *options, source=root)
+    assert await client.ended() == 0, client.stderr
+    said = json.loads(client.stdout)
+    assert (said["state"], said["counts"]["succeeded"]) == ("succeeded", said["jobs"])
+    log = farm.log()
+    names = {event.job: event.name for event in logs.events(log, JobAdded, build=said["id"])}
+    ran = {names[event.job] for event in logs.events(log, JobLeased, build=said["id"])}
+    reused = {names[event.job] for event in logs.events(log, JobReused, build=said["id"])}
+    assert ran | reused == set(names.values())
+    return ran, reused
+
+
+@pytest.mark.e2e
+async def test_a_farm_builds_lua_and_never_the_same_twice(project: Project, farm: Farm) -> None:
+    """Two workers share the work, the same again runs no job, and a touched header what depends on it."""
+    await farm.coordinator("--lease-seconds", "30")
+    workers = {(await farm.worker(name)).url for name in ("one", "two")}
+    ran, reused = await built(farm, project.root, "--out", farm.directory / "out")
+    report = (farm.directory / "out" / REPORT_JOB / "report").read_text()
+    assert report.splitlines()[-1] == "compiled\tonce"
+    assert {event.worker for event in logs.events(farm.log(), JobLeased)} == workers
+    every = {job.name for job in build_graph(project).jobs}
+    assert (ran, reused) == (every, set())
+
+    ran, reused = await built(farm, project.root, "--out", farm.directory / "again")
+    assert (ran, reused) == (set(), every)
+    assert (farm.directory / "again" / REPORT_JOB / "report").read_text() == report
+
+    tree = Path(shutil.copytree(project.root, farm.directory / "touched"))
+    with (tree / "src" / "lopnames.h").open("a") as header:
+        header.write("/* touched */\n")
+    ran, reused = await built(farm, tree)
+    assert ran == downstream(build_graph(project), {"compile/luac.o"})
+    assert reused == every - ran
+    assert {"compile/luac.o", "link/luac", REPORT_JOB} <= ran
+    assert "link/lua" in reused
 
 
 def test_source_entries_mirror_the_machine_s(tmp_path: Path) -> None:
