@@ -88,7 +88,7 @@ class Commands:
         self._stream: trio.SocketStream | None = None
         self._received = bytearray()
         # False as soon as a command has left processes behind.
-        self._is_alone = True
+        self.is_alone = True
 
     async def run(
         self, argv: Sequence[str], environ: Mapping[str, str], cwd: Path, on_output: OnOutput
@@ -112,23 +112,23 @@ class Commands:
 
     async def clean(self) -> None:
         """Kill whatever the commands since the last call have left running. Raises ReaperLost."""
-        if self._stream is None or self._is_alone:
+        if self._stream is None or self.is_alone:
             return
         with trio.CancelScope(shield=True, deadline=trio.current_time() + KILL_SECONDS):
             await self._send("clean")
             while (message := await self._receive())[0] != "cleaned":
                 pass
-            self._is_alone = message[1]
-        if not self._is_alone:
+            self.is_alone = message[1]
+        if not self.is_alone:
             await self.aclose()
             raise ReaperLost("the job left processes that cannot be killed")
 
     async def aclose(self) -> None:
-        """Let the reaper go: it kills its children and ends, without our waiting for that."""
+        """Let the reaper go: it kills its children and ends; waits for that, but not for long."""
         stream, self._stream = self._stream, None
         process, self._process = self._process, None
         self._received.clear()
-        self._is_alone = True
+        self.is_alone = True
         if stream is not None:
             await trio.aclose_forcefully(stream)
         if process is not None:
@@ -155,7 +155,7 @@ class Commands:
                     on_output(stdout, stderr)
                 case ("ended", status, stdout, stderr, is_alone):
                     on_output(stdout, stderr)
-                    self._is_alone = self._is_alone and is_alone
+                    self.is_alone = self.is_alone and is_alone
                     return Ended.from_wait_status(status)
                 case ("failed", reason):
                     raise NotStarted(reason)

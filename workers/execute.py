@@ -106,8 +106,9 @@ class Executor:
             await slot.commands.clean()
             await self._commit(spec, workspace if needs.output else None)
         finally:
-            with trio.CancelScope(shield=True):  # bounded: killing gives up, deleting ends
-                await self._clear(slot)
+            if not (slot.commands.is_alone and workspace.is_clean):
+                with trio.CancelScope(shield=True):  # bounded: killing gives up, deleting ends
+                    await self._clear(slot)
 
     async def _clear(self, slot: Slot) -> None:
         try:

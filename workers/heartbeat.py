@@ -101,7 +101,7 @@ class Heartbeats:
         return 0.0 if request.finished_job else BUSY_WAIT_SECONDS
 
     def _take(self, request: HeartbeatRequest, response: HeartbeatResponse) -> None:
-        self._jobs.carry_out(self._machine.answered(request, response, self._held()))
+        self._jobs.carry_out(self._machine.answered(request, response, self._held))
 
     async def _rest(self, *, is_quick: bool) -> None:
         if self._machine.has_news:

@@ -10,7 +10,8 @@ ours) the job's own id.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import NewType
 
 from attrs import define, field, frozen
@@ -23,6 +24,8 @@ Key = NewType("Key", str)
 # A heartbeat stays small enough to be decoded in passing; what does not fit goes with the next one.
 RESULT_BYTES_MAX = 256 << 10
 RESULTS_MAX = 1000
+# So often a result on its own must be refused before it is taken for the cause.
+REFUSALS_MAX = 3
 ARTIFACTS_MAX = 2000
 # Results kept for coordinators that ask again for a job that they had done already.
 REMEMBERED_MAX = 10_000
@@ -77,6 +80,7 @@ class Machine:
     _dropped: dict[JobId, None] = field(factory=dict, init=False)
     _must_introduce: bool = field(default=True, init=False)
     _results_max: int = field(default=RESULTS_MAX, init=False)
+    _refusals: int = field(default=0, init=False)
     # Mean run time of recent jobs; None until one has ended.
     _seconds: float | None = field(default=None, init=False)
 
@@ -99,7 +103,7 @@ class Machine:
         held = {**self._running, **self._waiting}
         # A result that does not fit is as good as a job at work: the lease is not to be given again.
         unsaid = [result for key, result in self._finished.items() if key not in results]
-        added = dict(list(self._added.items())[:ARTIFACTS_MAX])
+        added = dict(islice(self._added.items(), ARTIFACTS_MAX))
         return HeartbeatRequest(
             worker_id=self.worker,
             running_jobs=(*(spec.id for spec in held.values()), *(result.id for result in unsaid)),
@@ -119,13 +123,16 @@ class Machine:
         )
 
     def answered(
-        self, request: HeartbeatRequest, response: HeartbeatResponse, held: Mapping[JobId, str]
+        self,
+        request: HeartbeatRequest,
+        response: HeartbeatResponse,
+        held: Callable[[], Mapping[JobId, str]],
     ) -> list[Decision]:
-        """The coordinator took `request` and answered; `held` are all artifacts here, by digest."""
+        """The coordinator took `request` and answered; `held()` gives all artifacts here, with digests."""
         self._acknowledge(request)
         if response.unknown_session:
             self._must_introduce = True
-            self._added = dict(held)
+            self._added = dict(held())
             self._dropped.clear()
         # A lease that this very heartbeat answered is over, whatever the coordinator says.
         over = {result.lease for result in request.finished_job if result.lease}
@@ -139,17 +146,16 @@ class Machine:
         return [*decisions, *self._starts()]
 
     def refused(self, request: HeartbeatRequest, reason: str) -> None:
-        """The coordinator rejected `request` as such: find the result that it cannot take, and replace it."""
+        """The coordinator rejected `request` as such: find the result that it cannot take, and replace it.
+
+        Not at the first refusal, since others answer 400 to what is no fault of ours, too.
+        """
         if len(request.finished_job) > 1:
             self._results_max = 1
         elif request.finished_job:
-            result = request.finished_job[0]
-            self._finished[Key(result.lease or result.id)] = JobResult(
-                id=result.id,
-                lease=result.lease,
-                exit_code=-1,
-                error=f"the coordinator refused the job's result: {reason}",
-            )
+            self._refusals += 1
+            if self._refusals >= REFUSALS_MAX:
+                self._replace(request.finished_job[0], reason)
 
     def finished(self, key: Key, result: JobResult | None, seconds: float) -> list[Start]:
         """A job has ended after `seconds`, without a result if it was stopped; its slot is free again."""
@@ -180,6 +186,15 @@ class Machine:
         self._stopping.update(self._running)
         return [Stop(key) for key in self._running]
 
+    def _replace(self, result: JobResult, reason: str) -> None:
+        self._refusals = 0
+        self._finished[Key(result.lease or result.id)] = JobResult(
+            id=result.id,
+            lease=result.lease,
+            exit_code=-1,
+            error=f"the coordinator refused the job's result: {reason}",
+        )
+
     def _next_results(self) -> dict[Key, JobResult]:
         chosen: dict[Key, JobResult] = {}
         size = 0
@@ -206,6 +221,7 @@ class Machine:
             key = Key(result.lease or result.id)
             if self._finished.get(key) is result:
                 del self._finished[key]
+        self._refusals = 0
         self._results_max = RESULTS_MAX if not request.finished_job else self._results_max
         for job in request.added_artifacts:
             if self._added.get(JobId(job)) == request.artifact_digests.get(job, ""):
