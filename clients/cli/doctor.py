@@ -15,7 +15,7 @@ from clients.cli.verbs import Verb, client_options
 )
 @click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     envvar="TERZETTO_DATA",
     default=state,
     show_default="~/.local/state/terzetto",

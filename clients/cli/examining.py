@@ -51,14 +51,15 @@ async def examine(api: Api, data: Path, *, as_json: bool) -> int:
     if as_json:
         printing.as_json({"ok": all(f.ok for f in findings), "findings": [asdict(f) for f in findings]})
     else:
-        printing.lines([line for finding in findings for line in _told(finding)])
+        printing.lines([told(finding) for finding in findings])
     return Exit.OK if all(finding.ok for finding in findings) else Exit.INFRASTRUCTURE
 
 
-def _told(finding: Finding) -> list[str]:
+def told(finding: Finding) -> str:
+    """The finding on one line."""
     symbols = wording.symbols_for(sys.stdout)
     mark = symbols.succeeded if finding.ok else symbols.failed
-    return [f"{mark} {finding.name}: {finding.text}" + (f"; fix: {finding.fix}" if finding.fix else "")]
+    return f"{mark} {finding.name}: {finding.text}" + (f"; fix: {finding.fix}" if finding.fix else "")
 
 
 def python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
