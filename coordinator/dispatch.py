@@ -6,7 +6,7 @@ wake a thousand.
 """
 
 import trio
-from attrs import define
+from attrs import Factory, define
 
 from coordinator.core import Coordinator
 from events.ids import WorkerId
@@ -20,7 +20,13 @@ LOOK_SECONDS_MAX = 1.0
 @define(eq=False)
 class _Place:
     slots_free: int
-    called: trio.Event
+    woken: trio.Event = Factory(trio.Event)
+    # Is it worth asking again? Not if the worker was woken because it has come with a newer heartbeat.
+    is_called: bool = False
+
+    def wake(self, *, is_called: bool) -> None:
+        self.is_called = is_called
+        self.woken.set()
 
 
 class Dispatch:
@@ -29,24 +35,32 @@ class Dispatch:
     def __init__(self, core: Coordinator) -> None:
         self._core = core
         self._places: dict[WorkerId, _Place] = {}
+        self._nap = trio.CancelScope()
 
     async def wait(self, worker: WorkerId, slots_free: int, seconds: float) -> bool:
         """Wait for up to `seconds` until it is worth asking again.
 
-        False if it is not, be it that the time is over or that the worker has come with a newer heartbeat,
-        which alone may then be given work.
+        False if it is not, be it that the time is over, that we stop, or that the worker has come with a
+        newer heartbeat, which alone may then be given work.
         """
-        place = _Place(slots_free, trio.Event())
-        replaced = self._places.pop(worker, None)
-        self._places[worker] = place
-        if replaced is not None:
-            replaced.called.set()
-        with trio.move_on_after(seconds):
-            await place.called.wait()
-        if self._places.get(worker) is place:
-            del self._places[worker]
+        self.supersede(worker)
+        if self._core.journal.is_stopping:
             return False
-        return worker not in self._places and not self._core.journal.is_stopping
+        place = self._places[worker] = _Place(slots_free)
+        self._welcome(worker, place)
+        try:
+            with trio.move_on_after(seconds):
+                await place.woken.wait()
+        finally:  # a worker that has hung up must not be called instead of one that waits
+            if self._places.get(worker) is place:
+                del self._places[worker]
+        return place.is_called and not self._core.journal.is_stopping
+
+    def supersede(self, worker: WorkerId) -> None:
+        """The worker has come with a newer heartbeat: an older one that still waits gets nothing."""
+        place = self._places.pop(worker, None)
+        if place is not None:
+            place.wake(is_called=False)
 
     async def call_forever(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Call workers as work comes up; after a stop, call them all so that they are answered."""
@@ -55,10 +69,17 @@ class Dispatch:
         while not journal.is_stopping:
             position = journal.durable
             self._call_those_with_work(self._core.state)
-            with trio.move_on_after(self._patience(self._core.state)):
+            with trio.move_on_after(self._patience(self._core.state)) as self._nap:
                 await journal.grown(position)
         for id_ in list(self._places):
             self._call(id_)
+
+    def _welcome(self, worker: WorkerId, place: _Place) -> None:
+        """Work may have come up, or be about to open, between the worker's question and its waiting."""
+        state = self._core.state
+        if worker in state.revoked or self._has_work(state, worker, place):
+            self._call(worker)
+        self._nap.deadline = min(self._nap.deadline, trio.current_time() + self._patience(state))
 
     def _patience(self, state: State) -> float:
         time = opens_at(state) if self._places else None
@@ -71,13 +92,19 @@ class Dispatch:
             self._call(id_)
         queued = sum(len(state.graphs[build].queue) for build in state.rotation)
         for id_, place in list(self._places.items()) if queued else ():
-            worker = state.workers[id_]
-            if worker.draining or schedule(state, worker, self._core.now()) is None:
+            if not self._has_work(state, id_, place):
                 continue
             self._call(id_)
             queued -= place.slots_free
             if queued <= 0:
                 return
 
+    def _has_work(self, state: State, id_: WorkerId, place: _Place) -> bool:
+        """Would it be given a job if it asked now? To call it in vain could go on for ever."""
+        worker = state.workers[id_]
+        room = min(place.slots_free, worker.slots - len(state.leases_of.get(id_, ())))
+        is_fit = room > 0 and worker.alive and not worker.draining
+        return is_fit and schedule(state, worker, self._core.now()) is not None
+
     def _call(self, worker: WorkerId) -> None:
-        self._places.pop(worker).called.set()
+        self._places.pop(worker).wake(is_called=True)

@@ -1,6 +1,7 @@
 """What a worker's report is answered with: the leases it is owed, and those it is to let go of."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import trio
 from attrs import frozen
@@ -54,41 +55,45 @@ class Heartbeats:
 
         Raises `Rejected`.
         """
-        records = await self._core.submit(command)
-        answer = await self._answer(command, records)
+        self._dispatch.supersede(command.worker)
+        given = await self._core.ask(command, partial(answer, command))
         deadline = trio.current_time() + self._patience(command, wait_seconds)
-        while answer.is_empty and (left := deadline - trio.current_time()) > 0:
+        while given.is_empty and (left := deadline - trio.current_time()) > 0:
             if not await self._dispatch.wait(command.worker, command.slots_free, left):
                 break
-            asked = RequestWork(worker=command.worker, slots_free=command.slots_free)
-            records = await self._core.submit(asked) if command.slots_free else []
-            answer = await self._answer(command, records)
-        return answer
+            given = await self._ask_again(command)
+        return given
+
+    async def _ask_again(self, command: Heartbeat) -> Answer:
+        if not command.slots_free:
+            return await self._core.view(lambda state: answer(command, state, []))
+        asked = RequestWork(worker=command.worker, slots_free=command.slots_free)
+        return await self._core.ask(asked, partial(answer, command))
 
     def _patience(self, command: Heartbeat, wait_seconds: float | None) -> float:
         """A report of others that carries news, or comes with jobs running, is answered at once."""
         if self._core.journal.is_stopping:
             return 0.0
         if wait_seconds is not None:
-            return min(wait_seconds, WAIT_SECONDS_MAX)
+            settings = self._core.state.settings
+            # Whoever is held is silent meanwhile, and must not be taken for lost because of that.
+            unnoticed = min(settings.lease_seconds, settings.worker_silence_seconds) / 2
+            return min(wait_seconds, unnoticed, WAIT_SECONDS_MAX)
         return 0.0 if command.running or command.finished or not command.slots_free else IDLE_SECONDS
 
-    async def _answer(self, command: Heartbeat, records: Sequence[Record]) -> Answer:
-        return await self._core.view(lambda state: answer(state, command, records))
 
-
-def answer(state: State, command: Heartbeat, records: Sequence[Record]) -> Answer:
+def answer(command: Heartbeat, state: State, records: Sequence[Record]) -> Answer:
     """Every lease that the worker does not report; of one that never says what it runs, just the new ones.
 
     So an answer that got lost is given again, and nobody is told to run twice what it runs.
     """
     events = [record.event for record in records]
     new = {event.lease for event in events if isinstance(event, JobLeased) and event.worker == command.worker}
-    reported = set(command.running or ()) | {result.lease or result.job for result in command.finished}
+    reported = set(command.running or ())
     is_mute = command.running is None and command.slots_free < state.workers[command.worker].slots
     assignments = []
     for job, id_ in state.leases_of.get(command.worker, {}).items():
-        owed = id_ in new if is_mute else (id_ if command.native else job) not in reported
+        owed = id_ in new or not (is_mute or (id_ if command.native else job) in reported)
         assigned = assignment(state, state.leases[id_]) if owed else None
         if assigned is not None:
             assignments.append(assigned)
