@@ -21,24 +21,47 @@ async def ring_forever(
 ) -> None:
     """Submit a `Tick` whenever a deadline is over."""
     task_status.started()
+    alarm = Alarm(core)
     while True:
         planned = core.now() + LOOK_SECONDS
         await trio.sleep(LOOK_SECONDS)
         try:
-            await _look(core, core.now() - planned)
+            await alarm.look(core.now() - planned)
         except Rejected as error:
             log.warning("the alarm could not ring", reason=error.reason)
 
 
-async def _look(core: Coordinator, late_seconds: float) -> None:
-    began = core.journal.commit_began
-    if began is not None and trio.current_time() - began > STALL_SECONDS:
-        await core.view(lambda _state: None)
-        late_seconds = trio.current_time() - began
-    if late_seconds > STALL_SECONDS:
-        log.warning("the coordinator stalled", seconds=round(late_seconds, 3))
-        await core.submit(ResumeAfterStall(seconds=late_seconds))
-        return
-    deadline = next_deadline(core.state)
-    if deadline is not None and deadline <= core.now() and not core.journal.is_full:
-        await core.submit(Tick())
+class Alarm:
+    """One look after the other."""
+
+    def __init__(self, core: Coordinator) -> None:
+        self._core = core
+        self._full_since: float | None = None
+
+    async def look(self, late_seconds: float) -> None:
+        """Ring if a deadline is over, unless nobody could have met it; raises `Rejected`."""
+        idle_seconds = max(late_seconds, self._full_seconds(), await self._commit_seconds())
+        if self._core.journal.is_full:
+            return
+        self._full_since = None
+        if idle_seconds > STALL_SECONDS:
+            log.warning("the coordinator stalled", seconds=round(idle_seconds, 3))
+            await self._core.submit(ResumeAfterStall(seconds=idle_seconds))
+            return
+        deadline = next_deadline(self._core.state)
+        if deadline is not None and deadline <= self._core.now():
+            await self._core.submit(Tick())
+
+    def _full_seconds(self) -> float:
+        """For how long heartbeats have been refused because the disk was full."""
+        if self._core.journal.is_full and self._full_since is None:
+            self._full_since = self._core.now()
+        return 0.0 if self._full_since is None else self._core.now() - self._full_since
+
+    async def _commit_seconds(self) -> float:
+        """How long a slow commit has kept every answer waiting; not told before it is over."""
+        began = self._core.journal.commit_began
+        if began is None or trio.current_time() - began <= STALL_SECONDS:
+            return 0.0
+        await self._core.view(lambda _state: None)
+        return trio.current_time() - began

@@ -1,5 +1,7 @@
 """The state as it was: the log replayed up to a position."""
 
+import trio
+
 from coordinator.journal import Journal
 from events.errors import MALFORMED, Rejected
 from events.fold import replay
@@ -16,4 +18,5 @@ async def state_at(journal: Journal, position: Position) -> State:
         page = await journal.read(after)
         replay((entry.record for entry in page.entries if entry.record.position <= position), state)
         after = page.upto
+        await trio.lowlevel.checkpoint()  # a page may come from memory, and heartbeats must not wait
     return state
