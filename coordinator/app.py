@@ -17,6 +17,7 @@ from clients.server import serve
 from coordinator import alarm
 from coordinator.attendance import Attendance
 from coordinator.blobs import BlobStore
+from coordinator.closing import close_outputs_forever
 from coordinator.config import CoordinatorConfig
 from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
@@ -95,6 +96,7 @@ async def _serve(parts: Parts, stop: trio.Event, task_status: trio.TaskStatus[st
         await services.start(alarm.ring_forever, parts.core)
         await services.start(parts.dispatch.call_forever)
         await services.start(parts.attendance.watch_forever)
+        await services.start(close_outputs_forever, parts.core, parts.outputs)
         async with trio.open_nursery() as front:
             urls = await front.start(_listen, parts, drained)
             log.info("serving", url=urls[0], position=parts.journal.durable)

@@ -179,6 +179,10 @@ class OutputStore:
         with trio.move_on_after(seconds):
             await self.grown(lease, stream, offset)
 
+    def open_leases(self) -> set[LeaseId]:
+        """Leases that have printed something, or are followed, and have not been finished."""
+        return self._live.keys() | self._grown.keys()
+
     def finish(self, lease: LeaseId) -> None:
         """The lease has ended: wake whoever follows it and forget it; its files stay readable."""
         self._live.pop(lease, None)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from coordinator.core import Coordinator
-from coordinator.output import OutputStore
+from coordinator.output import STREAMS, OutputStore, Piece
 from events.commands import Result
 from events.ids import JobId, LeaseId, WorkerId
 
@@ -32,7 +32,7 @@ class Report:
 async def keep(
     core: Coordinator, outputs: OutputStore, worker: WorkerId, reports: Iterable[Report]
 ) -> tuple[Result, ...]:
-    """Store the output of live leases durably; raises `StorageFull`, `OutputGap`."""
+    """Store the output of live leases durably; raises `StorageFull`."""
     results = []
     for report in reports:
         live = core.state.leases_of.get(worker, {}).get(report.job)
@@ -44,12 +44,21 @@ async def keep(
 
 
 async def _keep_output(outputs: OutputStore, lease: LeaseId, report: Report) -> tuple[int, int]:
-    if report.stdout:
-        await outputs.append(lease, "stdout", report.stdout_offset, report.stdout)
-    if report.stderr:
-        await outputs.append(lease, "stderr", report.stderr_offset, report.stderr)
-    await outputs.seal(lease)
-    return outputs.size(lease, "stdout"), outputs.size(lease, "stderr")
+    given = (
+        Piece(stream="stdout", offset=report.stdout_offset, data=report.stdout),
+        Piece(stream="stderr", offset=report.stderr_offset, data=report.stderr),
+    )
+    await outputs.seal(lease, [_closing_gap(piece, outputs.size(lease, piece.stream)) for piece in given])
+    stdout_bytes, stderr_bytes = (outputs.size(lease, stream) for stream in STREAMS)
+    return stdout_bytes, stderr_bytes
+
+
+def _closing_gap(piece: Piece, size: int) -> Piece:
+    """What the worker had streamed may be gone after a power cut; it has no more to give than this."""
+    if piece.offset <= size:
+        return piece
+    lost = f"\n…{piece.offset - size} bytes were lost…\n".encode()
+    return Piece(stream=piece.stream, offset=size, data=lost + piece.data)
 
 
 def _result(report: Report, stdout_bytes: int, stderr_bytes: int) -> Result:

@@ -72,8 +72,8 @@ async def _status(event: Event, outputs: OutputStore, told: set[JobId]) -> JobEn
                 job=event.job,
                 exit_code=event.exit_code if isinstance(event, JobFailed) else 0,
                 error=event.error if isinstance(event, JobFailed) else None,
-                stdout=await outputs.read(event.lease, "stdout", 0, _length(event, "stdout_bytes")),
-                stderr=await outputs.read(event.lease, "stderr", 0, _length(event, "stderr_bytes")),
+                stdout=await _output(event, "stdout", outputs),
+                stderr=await _output(event, "stderr", outputs),
             )
         case BuildSucceeded():
             return BuildEnded(error=None)
@@ -85,6 +85,7 @@ async def _status(event: Event, outputs: OutputStore, told: set[JobId]) -> JobEn
             return None
 
 
-def _length(event: Event, size: str) -> int:
-    """How much to read: a reused job's fact does not say, so whatever is there."""
-    return min(getattr(event, size, OUTPUT_BYTES_MAX), OUTPUT_BYTES_MAX)
+async def _output(event: JobSucceeded | JobReused | JobFailed, stream: str, outputs: OutputStore) -> bytes:
+    """A reused job's fact does not say how much there is, so we look; most jobs print nothing at all."""
+    size = getattr(event, f"{stream}_bytes", OUTPUT_BYTES_MAX)
+    return await outputs.read(event.lease, stream, 0, min(size, OUTPUT_BYTES_MAX)) if size else b""
