@@ -61,6 +61,18 @@ def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Eve
             yield share(state, build, state.leases[shared])
 
 
+def reuse(state: State, id_: JobId) -> Iterator[Event]:
+    """The artifact of a job turned up: builds in which it is queued need not run it again."""
+    for build in list(state.queued.get(id_, ())):
+        graph = state.graphs[build]
+        digest = graph.jobs[id_].digest
+        known = state.results.get((id_, digest))
+        if known is not None and state.locate(id_, digest) is not None:
+            yield JobReused(build=build, job=id_, digest=digest, lease=known.lease)
+            yield from settle(state, build, freed_by(graph, id_))
+            yield from conclude(state, build)
+
+
 def freed_by(graph: Graph, job: JobId) -> list[JobId]:
     """Dependents of a job that wait for nothing any more."""
     return [id_ for id_ in graph.dependents.get(job, ()) if is_ready(graph.jobs[id_])]

@@ -17,7 +17,7 @@ from events.catalog import (
 )
 from events.commands import Heartbeat, RequestWork, Result
 from events.decide.context import Context
-from events.decide.jobs import artifacts_lost, finish, release, share
+from events.decide.jobs import artifacts_lost, finish, release, reuse, share
 from events.errors import MALFORMED, Rejected
 from events.ids import JobId, LeaseId, SpecDigest, WorkerId
 from events.model import Lease, Worker
@@ -191,6 +191,7 @@ def _inventory(state: State, command: Heartbeat, report: _Report) -> Iterator[Ev
         held = state.holders.get(job, {}).get(command.worker)
         if held is None or (digest and digest != held):
             yield ArtifactCached(worker=command.worker, job=job, digest=digest)
+            yield from reuse(state, job)
             if held is not None:
                 replaced.append(job)
     yield from artifacts_lost(state, replaced, "artifact-replaced")

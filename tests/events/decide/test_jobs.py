@@ -4,6 +4,7 @@ import pytest
 from attrs import evolve
 
 from events.catalog import (
+    ArtifactCached,
     ArtifactDropped,
     BuildFailed,
     BuildSucceeded,
@@ -435,6 +436,21 @@ def test_a_release_finds_its_dependency_gone() -> None:
         WorkerLost(worker=V, reason="restarted"),
         joined(V, "2"),
         heard(V, free=0),
+    )
+
+
+def test_an_artifact_that_turns_up_again_is_reused() -> None:
+    """A worker that restarted tells what its disk still has; queued jobs need not run again."""
+    story = chain()
+    digests = {id_: story.digest(id_) for id_ in (A, B)}
+    story.given(beat(session="2", free=0)).when(beat(session="2", free=0, added=(B, A), digests=digests))
+    story.then(
+        heard(free=0),
+        ArtifactCached(worker=W, job=B, digest=digests[B]),
+        ArtifactCached(worker=W, job=A, digest=digests[A]),
+        JobReused(build=BUILD, job=A, digest=digests[A], lease=LEASE),
+        JobReused(build=BUILD, job=B, digest=digests[B], lease=lease_id(2)),
+        JobQueued(build=BUILD, job=C, digest=story.digest(C)),
     )
 
 
