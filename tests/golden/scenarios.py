@@ -1,0 +1,147 @@
+"""How the golden logs were made: each scenario is driven once and its log kept for ever.
+
+    python -m tests.golden.scenarios
+
+writes the logs that are not there yet. A log that exists is never written again, also when the core
+would decide otherwise today: it is the record of what an earlier Terzetto left on a disk. What the logs
+add up to is rewritten by `pytest --update-golden`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from events.codec import encode
+from events.commands import (
+    CancelBuild,
+    DropSource,
+    FinishUpload,
+    ForgetBuild,
+    RequestWork,
+    Result,
+    ResumeAfterStall,
+    Settings,
+    StartCoordinator,
+    Tick,
+)
+from events.ids import JobId
+from tests.events.story import (
+    BUILD,
+    OTHER,
+    A,
+    B,
+    C,
+    D,
+    S,
+    Story,
+    T,
+    V,
+    W,
+    beat,
+    build_id,
+    job,
+    lease_id,
+    plain,
+    start,
+    store,
+)
+
+HERE = Path(__file__).parent
+READY, READY_TOO = FinishUpload(build=BUILD), FinishUpload(build=OTHER)
+BEGINNING = 1763770000.0
+
+
+def done(id_: JobId, number: int, error: str | None = None) -> Result:
+    code = 0 if error is None else 1
+    return Result(
+        job=id_, lease=lease_id(number), error=error, exit_code=code, stdout_bytes=12, stderr_bytes=3
+    )
+
+
+def opened() -> Story:
+    story = Story()
+    story.now = BEGINNING
+    return story.given(StartCoordinator(version="0.1.0", settings=Settings()))
+
+
+def two_builds_share_and_reuse() -> Story:
+    """A diamond on two workers, a second build that joins a lease, a third that reuses everything."""
+    story = opened().given(store(S), beat(V, slots=2, free=2), beat(W, labels={"arch": "arm64"}))
+    diamond = start(job(A, inputs=("s",)), job(B, A), job(C, A, inputs=("t",)), job(D, B, C), key="nightly")
+    story.given(diamond, store(T, "1"), READY, start(job(A, inputs=("s",)), job(B, A)))
+    story.given(RequestWork(worker=V, slots_free=2), READY_TOO)
+    story.when(
+        beat(V, 0, slots=2, finished=(done(A, 1),), added=(A,), digests={A: story.digest(A)}),
+        at=story.now + 1,
+    )
+    story.when(beat(V, 1, slots=2), at=story.now + 1).when(beat(W), at=story.now + 1)
+    story.when(beat(V, 2, slots=2, finished=(done(B, 2),)), at=story.now + 1)
+    story.when(beat(W, 0, finished=(done(C, 3),)), at=story.now + 1)
+    story.when(beat(W), at=story.now + 1).when(beat(W, finished=(done(D, 4),)), at=story.now + 1)
+    story.given(diamond, start(job(A, inputs=("s",)), job(B, A)), FinishUpload(build=build_id(3)))
+    return story.given(ForgetBuild(build=OTHER))
+
+
+def workers_are_lost_and_artifacts_with_them() -> Story:
+    """Leases run out, a chain runs again, a job loses three workers; a stall, a restart."""
+    story = opened().given(start(job(A), job(B, A), job(C, B), keep_going=True), READY, beat(V))
+    story.given(beat(V, finished=(done(A, 1),)), beat(V, 0, finished=(done(B, 2),)))
+    story.when(Tick(), at=story.now + 30)
+    story.when(ResumeAfterStall(seconds=9.0), at=story.now + 9).given(plain(W), plain(W, 0, running=(A,)))
+    story.given(plain(W, finished=(Result(job=A),), added=(A,)))
+    story.given(plain(W, 0, finished=(Result(job=B),)), plain(W, 0, dropped=(B,)))
+    story.when(plain(W), at=story.now + 1).when(plain(W, 0, finished=(Result(job=B),)))
+    for session in ("1", "2", "3", "4"):
+        story.when(beat(V, session=session), at=story.now + 1)
+    return story.given(StartCoordinator(version="0.1.0", settings=Settings(lease_seconds=5.0)))
+
+
+def builds_fail_and_are_cancelled() -> Story:
+    """Fail-fast, keep-going, cancelled while uploading and while running, and a source that got lost."""
+    story = opened().given(beat(V, slots=3, free=0))
+    graph = (job(A, inputs=("s",)), job(B, A), job(C), job(D, C))
+    story.given(store(S), start(*graph), READY, beat(V, 2, slots=3))
+    story.when(
+        beat(V, 1, slots=3, running=(lease_id(2),), finished=(done(A, 1, "exit status 1"),)), at=story.now + 1
+    )
+    story.given(start(*graph, keep_going=True), READY_TOO, beat(V, 2, slots=3))
+    story.given(beat(V, 1, slots=3, running=(lease_id(4),), finished=(done(A, 3, "exit status 2"),)))
+    story.given(beat(V, 3, slots=3, finished=(done(C, 4),)), beat(V, 3, slots=3, finished=(done(D, 5),)))
+    story.given(start(job(A)), CancelBuild(build=build_id(3), reason="no longer wanted"))
+    story.given(start(job(A), job(B), job(C, B)), FinishUpload(build=build_id(4)), beat(V, 1, slots=3))
+    story.given(CancelBuild(build=build_id(4), reason="no longer wanted"))
+    story.given(start(job(A, inputs=("s",)), job(B)), FinishUpload(build=build_id(5)))
+    return story.given(DropSource(source=S, reason="missing on disk"), beat(V, 3, slots=3, draining=True))
+
+
+def artifacts_come_and_go() -> Story:
+    """Fetches fail, a queued job is blocked again, an artifact turns up in time for it to be reused."""
+    story = opened().given(start(job(A), job(B, A), job(C, A)), READY, beat(V))
+    story.given(beat(V, 0, finished=(done(A, 1),))).when(beat(W), at=story.now + 1)
+    lacks = Result(job=B, lease=lease_id(2), exit_code=-1, error="cannot fetch", lost=(A,))
+    story.when(beat(W, 0, finished=(lacks,)), at=story.now + 1)
+    story.given(beat(V)).given(beat(V, 2, slots=2, finished=(done(A, 3),)))
+    story.given(beat(V, 2, slots=2, finished=(done(B, 4),)))
+    of_a, of_b = story.digest(A), story.digest(B)
+    story.given(beat(V, 0, slots=2, session="2"))
+    return story.given(
+        beat(V, 0, session="2", added=(A, B), digests={A: of_a, B: of_b}), beat(W, 0, dropped=(B,))
+    )
+
+
+SCENARIOS: tuple[Callable[[], Story], ...] = (
+    two_builds_share_and_reuse,
+    workers_are_lost_and_artifacts_with_them,
+    builds_fail_and_are_cancelled,
+    artifacts_come_and_go,
+)
+
+
+def main() -> None:
+    for scenario in SCENARIOS:
+        path = HERE / f"{scenario.__name__}.jsonl"
+        if not path.exists():
+            path.write_bytes(b"".join(encode(record) + b"\n" for record in scenario().records))
+
+
+if __name__ == "__main__":
+    main()
