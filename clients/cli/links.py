@@ -3,4 +3,4 @@
 
 def page(coordinator: str, build: str) -> str:
     """The live page, open at a build."""
-    return f"{coordinator.rstrip('/')}/?build={build}"
+    return f"{coordinator.rstrip('/')}/#/b/{build}"

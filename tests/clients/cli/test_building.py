@@ -87,7 +87,7 @@ async def test_a_success_leaves_what_was_made(file: Path, tmp_path: Path) -> Non
     assert (done.code, done.out) == (0, f"{tmp_path}/made/bin_app/app\n"), done.err
     assert (tmp_path / "made/bin_app/app").read_bytes() == b"binary"
     assert list(coordinator.files.values()) == [b"world"]
-    page = f"{url}/?build={BUILD}"
+    page = f"{url}/#/b/{BUILD}"
     assert done.err.splitlines() == [
         "[build] uploading 0/1 source files",
         f"[build] build bbbbbbbb (nightly) started: {page}",
@@ -121,7 +121,7 @@ async def test_a_failure_shows_why(file: Path) -> None:
         "  ✗ compile: exit status 2",
         "    | no",
         "  next: terzetto output bbbbbbbb compile",
-        f"  {url}/?build={BUILD}",
+        f"  {url}/#/b/{BUILD}",
     ]
 
 
@@ -142,7 +142,7 @@ async def test_json_is_one_object(file: Path, tmp_path: Path) -> None:
         "state": "succeeded",
         "verdict": "succeeded",
         "reason": "",
-        "url": f"{url}/?build={BUILD}",
+        "url": f"{url}/#/b/{BUILD}",
         "started_at": 5.0,
         "ended_at": 16.0,
         "jobs": 2,
@@ -211,11 +211,11 @@ async def test_detached(file: Path) -> None:
     async with serving(coordinator) as url:
         done = await terzetto("build", file, "--detach", url=url)
         as_json = await terzetto("build", file, "--detach", "--json", url=url)
-        assert (done.code, done.out) == (0, f"{BUILD} {url}/?build={BUILD}\n")
+        assert (done.code, done.out) == (0, f"{BUILD} {url}/#/b/{BUILD}\n")
         assert as_json.json == {
             "schema_version": 1,
             "id": BUILD,
-            "url": f"{url}/?build={BUILD}",
+            "url": f"{url}/#/b/{BUILD}",
             "state": "running",
         }
     assert coordinator.signals == [{"UploadDone": {}}] * 2

@@ -33,7 +33,7 @@ class Shown:
         self.stream = io.StringIO()
         self.display = Fancy(
             self.stream,
-            page=lambda build: f"http://127.0.0.1:8470/?build={build}",
+            page=lambda build: f"http://127.0.0.1:8470/#/b/{build}",
             hint="Ctrl-C cancels",
             symbols=Symbols(),
             color=False,
@@ -107,8 +107,8 @@ def test_what_is_worth_keeping_goes_to_the_scrollback(monkeypatch: pytest.Monkey
     shown.display.close()
     shown.display.conclude(["the end"])
     assert shown.look() == [
-        "build bbbbbbbb (nightly) started: http://127.0.0.1:8470/?build=" + "b" * 17,
-        "b" * 23,
+        "build bbbbbbbb (nightly) started: http://127.0.0.1:8470/#/b/" + "b" * 20,
+        "b" * 20,
         "↻ compile  queued again: worker-lost",
         "✗ compile  failed: exit status 3 after 9.0s on w2:1",
         "  | out",
