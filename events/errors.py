@@ -58,7 +58,7 @@ OUTPUT_GAP = Code(
     "TZ-1014", Family.CONFLICT, "output bytes are missing", "send from the size that is named on"
 )
 STOPPING = Code("TZ-1015", Family.UNAVAILABLE, "the coordinator is stopping", "try again in a moment")
-ROUTE_UNKNOWN = Code("TZ-1016", Family.NOT_FOUND, "no such address", "see /openapi.json for what there is")
+ROUTE_UNKNOWN = Code("TZ-1016", Family.NOT_FOUND, "no such address", "check the path and the method")
 SOURCE_IN_USE = Code(
     "TZ-1017", Family.CONFLICT, "a running build uses the source file", "try again when the build has ended"
 )

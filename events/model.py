@@ -91,7 +91,11 @@ class Source:
 
 @frozen
 class Worker:
-    """A machine with slots. `beats`: it has been seen to report while it runs a job."""
+    """A machine with slots.
+
+    `beats`: it has been seen to report while it runs a job. `capacity`: the most jobs it ever had room
+    for; one of ours asks for more than it has slots while jobs are very short.
+    """
 
     id: WorkerId
     session: str
@@ -104,3 +108,4 @@ class Worker:
     alive: bool
     draining: bool
     beats: bool
+    capacity: int

@@ -125,8 +125,8 @@ def _workers(state: State) -> Iterator[str]:
     if seen != sorted(seen) or any(time > state.at for time in seen):
         yield f"workers are not in the order of their silence: {seen} at {state.at}"
     for id_, held in state.leases_of.items():
-        if len(held) > state.workers[id_].slots:
-            yield f"worker {id_} has {state.workers[id_].slots} slots and the leases {list(held.values())}"
+        if len(held) > state.workers[id_].capacity:
+            yield f"worker {id_} has room for {state.workers[id_].capacity}, not for {list(held.values())}"
     busy = {id_ for id_, held in state.leases_of.items() if held}
     for what, workers in (("leases", busy), ("artifacts", set(state.held)), ("revoked", set(state.revoked))):
         if not workers <= alive:

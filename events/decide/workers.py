@@ -44,7 +44,7 @@ def heartbeat(state: State, command: Heartbeat, context: Context) -> Iterator[Ev
     for lease, result in report.finished:
         yield from _answer(state, lease, result)
     yield from _inventory(state, command, report)
-    yield from _reclaim(state, command.worker, report, context.now)
+    yield from _reclaim(state, command, report, context.now)
     if not command.draining:
         owed = sum(lease.id in state.leases for lease in report.unreported)
         yield from _grant(
@@ -119,12 +119,14 @@ def _check(command: Heartbeat) -> None:
 
 
 def _meet(state: State, command: Heartbeat) -> Iterator[Event]:
-    """A new worker, one that was lost, or a known one in a new life."""
+    """A new worker, one that was lost, a known one in a new life, or one that says what it had left out."""
     known = state.workers.get(command.worker)
     if known is not None and known.alive:
         if known.session == command.session:
-            return
-        yield from _lose(state, known.id, "restarted")
+            if not command.slots or (command.slots, command.labels) == (known.slots, known.labels):
+                return
+        else:
+            yield from _lose(state, known.id, "restarted")
     yield WorkerJoined(
         worker=command.worker,
         session=command.session,
@@ -211,23 +213,25 @@ def _digest_seen(state: State, job: JobId, leases: Iterable[Lease]) -> SpecDiges
     return SpecDigest("")
 
 
-def _reclaim(state: State, worker: WorkerId, report: _Report, now: float) -> Iterator[Event]:
+def _reclaim(state: State, command: Heartbeat, report: _Report, now: float) -> Iterator[Event]:
     """Leases that were offered again and again and never taken go to somebody else.
 
-    So do those of a worker that never says what it runs, once their time limit is over: the answer that
-    held them may have been lost.
+    So do, at once, those that a worker hands back because it is leaving, and those of one that never says
+    what it runs, once their time limit is over: the answer that held them may have been lost.
     """
     for lease in report.unreported:
-        if lease.leased_at + state.settings.lease_seconds < now:
+        if command.draining:
+            yield from release(state, lease.id, "handed-back")
+        elif lease.leased_at + state.settings.lease_seconds < now:
             yield from release(state, lease.id, "never-taken")
-    for lease in _leases_of(state, worker) if report.mute else ():
+    for lease in _leases_of(state, command.worker) if report.mute else ():
         if lease.leased_at + lease.seconds_max < now:
             yield from release(state, lease.id, "lease-ran-out")
 
 
 def _room(state: State, id_: WorkerId, slots_free: int) -> int:
     """How many jobs a worker may be given: an old or a wrong report of free slots does not overload it."""
-    return max(0, min(slots_free, state.workers[id_].slots - len(_leases_of(state, id_))))
+    return max(0, min(slots_free, state.workers[id_].capacity - len(_leases_of(state, id_))))
 
 
 def _grant(state: State, id_: WorkerId, slots: int, context: Context) -> Iterator[Event]:

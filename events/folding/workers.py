@@ -22,6 +22,7 @@ def join(state: State, event: WorkerJoined) -> None:
         True,
         False,
         event.native,
+        event.slots,
     )
     _seen(state, event.worker)
 
@@ -29,10 +30,11 @@ def join(state: State, event: WorkerJoined) -> None:
 def report(state: State, event: HeartbeatReceived) -> None:
     worker = state.workers[event.worker]
     at_work = len(state.leases_of.get(event.worker, ())) - len(event.finished) - len(event.unreported)
+    capacity = max(worker.capacity, event.slots_free + (0 if event.mute else at_work))
     state.workers[event.worker] = Worker(
         worker.id,
         worker.session,
-        max(worker.slots, event.slots_free + (0 if event.mute else at_work)),
+        worker.slots if worker.native else capacity,
         worker.labels,
         worker.native,
         worker.joined_at,
@@ -41,6 +43,7 @@ def report(state: State, event: HeartbeatReceived) -> None:
         True,
         event.draining,
         worker.beats or at_work > 0,
+        capacity,
     )
     if worker.native:
         _still_revoked(state, event)

@@ -116,11 +116,31 @@ def test_slots_that_are_taken_are_not_given_again() -> None:
 
 
 def test_a_draining_worker_gets_nothing_new() -> None:
-    """It keeps what it has, is given again what it did not get, and may stop draining."""
+    """It keeps what it runs, hands back at once what it does not, and may stop draining."""
     story = queued(A, B).given(beat(slots=2, free=1)).when(beat(slots=2, free=2, draining=True))
-    story.then(heard(free=2, unreported=(LEASE,), draining=True))
+    handed_back = JobReleased(build=BUILD, job=A, lease=LEASE, reason="handed-back")
+    story.then(heard(free=2, unreported=(LEASE,), draining=True), handed_back)
     story.when(RequestWork(worker=W, slots_free=1)).then()
-    story.when(beat(slots=2, free=1, running=(LEASE,))).then(heard(), leased(B, 2))
+    story.when(beat(slots=2, free=1)).then(heard(), leased(B, 2))
+
+
+def test_a_worker_may_say_later_what_it_has() -> None:
+    """After it was taken for lost it is known by its session alone, until it introduces itself again."""
+    story = Story().given(beat(slots=0, free=2)).when(beat(slots=2, free=2, labels={"os": "linux"}))
+    story.then(
+        WorkerJoined(worker=W, session="1", slots=2, labels={"os": "linux"}, native=True), heard(free=2)
+    )
+    story.when(beat(slots=0, free=2)).then(heard(free=2))
+    assert (story.state.workers[W].slots, story.state.workers[W].labels) == (2, {"os": "linux"})
+
+
+def test_a_worker_of_ours_may_ask_for_more_than_its_slots() -> None:
+    """While jobs are very short it keeps some waiting; its slots stay what it said."""
+    story = queued(A, B).when(beat(slots=1, free=2))
+    story.then(
+        WorkerJoined(worker=W, session="1", slots=1, native=True), heard(free=2), leased(A), leased(B, 2)
+    )
+    assert (story.state.workers[W].slots, story.state.workers[W].capacity) == (1, 2)
 
 
 def test_a_held_heartbeat_asks_again() -> None:
