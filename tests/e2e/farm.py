@@ -15,7 +15,7 @@ from tests.e2e import logs
 from tests.e2e.processes import SECONDS, TERZETTO, Process, Server, at_work_below, until
 from tests.e2e.yard import Yard
 
-# Short enough that a test sees leases run out, long enough for a machine that is busy with other tests.
+# For tests that wait for leases to run out; the others have the defaults, which no test waits for.
 PATIENCE = ("--lease-seconds", "2", "--worker-silence-seconds", "2")
 
 
@@ -37,7 +37,7 @@ class Farm:
     async def coordinator(self, *options: str, name: str = "coordinator", data: Path | None = None) -> Server:
         """Start one and wait until it serves; the first is the one that `api` and clients talk to."""
         data = data or self.directory / name
-        verb = ["coordinator", "--bind", "127.0.0.1:0", "--data", str(data), *(options or PATIENCE)]
+        verb = ["coordinator", "--bind", "127.0.0.1:0", "--data", str(data), *options]
         server = self._server(name, [*TERZETTO, *verb])
         self._data.append(data)
         await server.ready()
@@ -143,6 +143,13 @@ class Farm:
             return job if job["state"] in states else None
 
         return await until(f"job {name} being {' or '.join(states)}", look, seconds=seconds)
+
+    async def output(self, build: str, name: str) -> bytes:
+        """What a job wrote to stdout."""
+        id_ = (await self.jobs(build))[name]["id"]
+        target = f"/api/builds/{build}/jobs/{id_}/output?stream=stdout"
+        reply = await self.client.call("GET", target, timeout_seconds=SECONDS)
+        return reply.raise_for_status().body
 
     async def workers(self, *states: str, number: int) -> list[dict[str, Any]]:
         """Wait until there are so many workers in these states; returns them."""

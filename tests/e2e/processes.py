@@ -156,6 +156,15 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+async def gone(pids: Sequence[int], *, seconds: float) -> None:
+    """Wait until none of the processes is alive."""
+
+    async def look() -> bool:
+        return not any(map(is_alive, pids))
+
+    await until(f"the end of {pids}", look, seconds=seconds)
+
+
 def at_work_below(directory: Path) -> list[int]:
     """Processes whose current directory is in there: workers' jobs and those that mind them."""
     found = []

@@ -144,7 +144,7 @@ async def built(farm: Farm, root: Path, *options: str | Path) -> tuple[set[str],
 @pytest.mark.e2e
 async def test_a_farm_builds_lua_and_never_the_same_twice(project: Project, farm: Farm) -> None:
     """Two workers share the work, the same again runs no job, and a touched header what depends on it."""
-    await farm.coordinator("--lease-seconds", "30")
+    await farm.coordinator()
     workers = {(await farm.worker(name)).url for name in ("one", "two")}
     ran, reused = await built(farm, project.root, "--out", farm.directory / "out")
     report = (farm.directory / "out" / REPORT_JOB / "report").read_text()
