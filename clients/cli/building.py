@@ -13,7 +13,7 @@ from attrs import frozen
 
 from clients import wire
 from clients.build import BuildRun
-from clients.cli import exits, links, printing, wording
+from clients.cli import errors, exits, links, printing, wording
 from clients.cli.api import Api
 from clients.cli.exits import Exit, Failure
 from clients.cli.progress import Display, make_display
@@ -48,22 +48,28 @@ async def build(api: Api, request: BuildRequest, wishes: Wishes) -> int:
     display = make_display(
         wishes.progress, wishes.color, os.environ, sys.stderr, page=page, hint="Ctrl-C cancels"
     )
+    show = Show(api, display, name=request.name, graph=request.graph)
+    run = BuildRun(
+        api.client,
+        request.graph,
+        wishes.source,
+        key=secrets.token_hex(16),
+        chance=random.Random(),  # noqa: S311  delays, not secrets
+        out=wishes.out,
+        name=request.name,
+        keep_going=request.keep_going,
+        observer=show,
+        patience=Patience(start_seconds=START_SECONDS),
+    )
+    interrupt = Interrupt(run, show)
     try:
-        show = Show(api, display, name=request.name, graph=request.graph)
-        run = BuildRun(
-            api.client,
-            request.graph,
-            wishes.source,
-            key=secrets.token_hex(16),
-            chance=random.Random(),  # noqa: S311  delays, not secrets
-            out=wishes.out,
-            name=request.name,
-            keep_going=request.keep_going,
-            observer=show,
-            patience=Patience(start_seconds=START_SECONDS),
-        )
-        interrupt = Interrupt(run, show)
         outcome = await _carry_out(run, show, interrupt, wishes)
+    except Exception as error:
+        if not interrupt.exit or errors.is_bug(error):
+            raise
+        cause = errors.explain(errors.gravest(error)).cause
+        display.note(f"left without knowing how the build ended: {plain(cause)}")
+        return interrupt.exit
     finally:
         display.close()
     if outcome is None:

@@ -13,6 +13,7 @@ from clients.backoff import Backoff
 from clients.cli import printing
 from clients.cli.api import Api
 from clients.cli.sanitise import Sanitiser
+from events.transitions import JOB_ENDED
 
 GIVE_UP_SECONDS = 300.0
 # A job may be silent for long; the connection is then renewed, and what came meanwhile is not lost.
@@ -81,7 +82,7 @@ class Source:
         has_ended = False
         while not has_ended:
             try:
-                has_ended = await self._copy_once(stream, write, backoff)
+                has_ended = await self._copy_once(stream, write, backoff) and await self._has_ended()
             except wire.Unreachable:
                 delay = backoff.next_delay(trio.current_time())
                 if delay is None:
@@ -101,6 +102,13 @@ class Source:
         if silence.cancelled_caught:
             backoff.reset()  # there was a connection, it just had nothing to say
         return not silence.cancelled_caught
+
+    async def _has_ended(self) -> bool:
+        """Is the end of the stream the end of the job? A coordinator that stops ends its streams too."""
+        if not self._follow:
+            return True
+        jobs = (await self._api.build(self._build)).jobs
+        return any(job.id == self._job and job.state in JOB_ENDED for job in jobs)
 
 
 def writer(stream: str, wanted: Sequence[str], *, as_json: bool) -> Writer:

@@ -11,6 +11,7 @@ from attrs import frozen
 from clients import demo
 from clients.cli import building, children, logs, printing, talking
 from clients.cli.exits import Exit
+from clients.distbuild import BuildRequest
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -31,16 +32,17 @@ class Wishes:
 def run(wishes: Wishes, *, log_level: str) -> int:
     """Show the demo; returns the exit code."""
     logs.configure(log_level)
-    return trio.run(partial(_demonstrate, wishes))
+    return trio.run(partial(demonstrate, wishes, demo.build_request()))
 
 
-async def _demonstrate(wishes: Wishes) -> int:
+async def demonstrate(wishes: Wishes, request: BuildRequest) -> int:
+    """Run the farm, and in it the build; returns the exit code."""
     wishes.data.mkdir(parents=True, exist_ok=True)
     async with _farm(wishes.data) as url, talking.connected(url) as api:
         printing.note(f"live page: {url}/   server log: {wishes.data / SERVER_LOG}")
         code = await building.build(
             api,
-            demo.build_request(),
+            request,
             building.Wishes(
                 coordinator=url,
                 source=demo.SOURCE_ROOT,

@@ -23,7 +23,7 @@ _BIND_ERRNOS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 def report(error: BaseException, arguments: Sequence[str]) -> int:
     """Tell the user about the error that ended the command; returns the exit code."""
-    error = _gravest(error)
+    error = gravest(error)
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else Exit.INFRASTRUCTURE
     if isinstance(error, click.exceptions.Exit):
@@ -43,7 +43,7 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
 
 def anatomy(failure: Failure) -> str:
     lines = [f"error[{failure.code}]: {failure.message}"]
-    if failure.cause and failure.cause not in failure.message:
+    if failure.cause and not failure.message.endswith(failure.cause):
         lines.append("cause: " + failure.cause.replace("\n", "\n       "))
     if failure.fix:
         lines.append(f"fix: {failure.fix}")
@@ -74,7 +74,7 @@ def explain(error: BaseException) -> Failure:
 
 def is_bug(error: BaseException) -> bool:
     """Did nobody foresee this, or one of these?"""
-    return isinstance(error, Exception) and _foreseen(_gravest(error)) is None
+    return isinstance(error, Exception) and _foreseen(gravest(error)) is None
 
 
 def _foreseen(error: BaseException) -> Failure | None:
@@ -117,6 +117,8 @@ def _of_peer(error: BaseException) -> Failure | None:
 
 def refused(status: int, text: str) -> Failure:
     """What a coordinator's refusal means here; its own code and words are passed on where it has any."""
+    from clients.json_values import reason_of
+
     if status in (401, 403):
         code = exits.NOT_ALLOWED
     elif 400 <= status < 500:
@@ -128,7 +130,7 @@ def refused(status: int, text: str) -> Failure:
     except ValueError:
         body = None
     if not (isinstance(body, dict) and body.get("kind") == "Error"):
-        return Failure(code, text[:2000] or f"status {status}")
+        return Failure(code, reason_of(text)[:2000] or f"status {status}")
     failure = Failure(code, str(body.get("reason") or ""), fix=str(body.get("fix") or ""))
     failure.code = str(body.get("code") or code.code)
     failure.message = str(body.get("message") or code.message)
@@ -199,7 +201,7 @@ def _of_bug(error: BaseException) -> Failure:
     return Failure(exits.BUG, cause, fix=f"report it together with {Path(file.name)}")
 
 
-def _gravest(error: BaseException) -> BaseException:
+def gravest(error: BaseException) -> BaseException:
     """Of the exceptions that ended several tasks at once, the one to speak of: a bug before all others."""
     if not isinstance(error, BaseExceptionGroup):
         return error

@@ -47,21 +47,25 @@ class Fancy:
         symbols: Symbols,
         color: bool,
     ) -> None:
-        self._console = Console(
-            file=stream,
-            force_terminal=True,
-            color_system="standard" if color else None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            soft_wrap=False,
-            legacy_windows=False,
-        )
+        self._stream = stream
         self._color = color
         self._symbols = symbols
         self._page = page
         self._hint = hint
         self._doing = ""
+        self.resume()
+
+    def resume(self) -> None:
+        """Begin to draw at the cursor, wherever it is, as if nothing had been drawn before."""
+        self._console = Console(
+            file=self._stream,
+            force_terminal=True,
+            color_system="standard" if self._color else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+        )
         self._live = Live(
             console=self._console,
             auto_refresh=False,
@@ -87,8 +91,8 @@ class Fancy:
         # In one piece, past the drawing: a megabyte of lines one by one would take minutes.
         text = "".join(sanitise(data, colour=self._color) for data in (stdout, stderr))
         self._stop()
-        self._console.file.write("".join(f"  | {line}\n" for line in text.splitlines()))
-        self._console.file.flush()
+        self._stream.write("".join(f"  | {line}\n" for line in text.splitlines()))
+        self._stream.flush()
         self._start()
 
     def note(self, text: str) -> None:

@@ -1,5 +1,6 @@
 """One build on its way to the screen: records folded, the display told, failed jobs' output fetched."""
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -108,6 +109,7 @@ class Show(Observer):
     async def run(self) -> None:
         """Paint, look after the workers and fetch output, until cancelled."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._resume_forever)
             nursery.start_soon(self._paint_forever)
             nursery.start_soon(self._watch_workers_forever)
             nursery.start_soon(self._fetch_forever)
@@ -139,6 +141,11 @@ class Show(Observer):
             self._display.doing(f"reconnecting ({duration(left)}): {plain(self._link.error)}")
         else:
             self._display.doing(self._upload)
+
+    async def _resume_forever(self) -> None:
+        with trio.open_signal_receiver(signal.SIGCONT) as received:
+            async for _ in received:
+                self._display.resume()
 
     async def _paint_forever(self) -> None:
         while True:

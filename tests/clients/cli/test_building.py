@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from tests.clients.cli.command import ARGV, environ, terzetto
 from tests.clients.cli.terminal import terminal
@@ -317,6 +318,26 @@ async def test_the_second_signal_leaves_at_once(file: Path) -> None:
         await asked.wait()
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 130
+
+
+async def test_nobody_left_to_cancel_with(file: Path) -> None:
+    """The coordinator is gone when the signal comes: that is said, and the exit code is the signal's."""
+    coordinator = ScriptedCoordinator()
+    coordinator.records = begun(await ids(file))
+
+    async def fails(peer: Peer) -> None:
+        await peer.answer(b'{"error": "not you"}', status=403)
+
+    async with serving(coordinator) as url, running(file, coordinator, url) as process:
+        coordinator.instead["POST /signal"] = [fails]
+        coordinator.instead[f"GET /api/builds/{BUILD}/events"] = [fails]
+        process.send_signal(signal.SIGTERM)
+        await trio.testing.wait_all_tasks_blocked(0.3)
+        coordinator.cancelled.set()  # breaks the stream off; it is not to be had again
+        assert process.stderr is not None
+        err = b"".join([chunk async for chunk in process.stderr]).decode()
+        assert await process.wait() == 143
+    assert err.splitlines()[-1].startswith("[build] left without knowing how the build ended: not you")
 
 
 async def test_at_a_terminal(file: Path) -> None:

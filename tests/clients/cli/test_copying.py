@@ -6,22 +6,22 @@ import pytest
 
 from tests.clients.cli.command import terzetto
 from tests.clients.cli.terminal import terminal
-from tests.clients.coordinators import BUILD, ScriptedCoordinator
+from tests.clients.coordinators import BUILD, Answer, ScriptedCoordinator
 from tests.clients.peers import Peer, serving
 
 COMPILE, LINK = "c1" * 20, "12" * 20
 PATH = f"/api/builds/{BUILD}/jobs/{COMPILE}/output"
 
 
-def coordinator(*names: str) -> ScriptedCoordinator:
+def coordinator(*names: str, state: str = "succeeded") -> ScriptedCoordinator:
     scripted = ScriptedCoordinator()
     jobs = [
-        {"id": COMPILE, "name": "compile/foo.o", "state": "running"},
+        {"id": COMPILE, "name": "compile/foo.o", "state": state},
         {"id": LINK, "name": "link", "state": "blocked"},
         *({"id": f"{n:040x}", "name": name, "state": "running"} for n, name in enumerate(names)),
     ]
-    state = {"position": 3, "build": {"id": BUILD, "state": "running"}, "jobs": jobs}
-    scripted.blobs[f"/api/builds/{BUILD}"] = json.dumps(state).encode()
+    answer = {"position": 3, "build": {"id": BUILD, "state": "running"}, "jobs": jobs}
+    scripted.blobs[f"/api/builds/{BUILD}"] = json.dumps(answer).encode()
     return scripted
 
 
@@ -71,10 +71,24 @@ async def test_an_outage_leaves_no_gap() -> None:
     async with serving(scripted) as url:
         done = await terzetto("output", BUILD, "c1", "--stream", "stdout", "--follow", url=url)
     assert done == (0, "one é two\n", "")
-    assert scripted.queries[1:] == [
+    assert [query for query in scripted.queries if query] == [
         {"stream": "stdout", "from": "0", "follow": "1"},
         {"stream": "stdout", "from": "5", "follow": "1"},
     ]
+
+
+async def test_the_end_of_a_stream_is_not_the_end_of_the_job() -> None:
+    """A coordinator that stops ends its streams; as long as the job has not ended it is asked again."""
+    scripted = coordinator(state="running")
+
+    async def ends_the_job(peer: Peer) -> None:
+        scripted.blobs.update(coordinator().blobs)
+        await peer.answer(b"two")
+
+    scripted.instead[f"GET {PATH}"] = [says(b"one "), ends_the_job]
+    async with serving(scripted) as url:
+        done = await terzetto("output", BUILD, "c1", "--stream", "stdout", "--follow", url=url)
+    assert done == (0, "one two", "")
 
 
 async def test_at_a_terminal_it_is_harmless() -> None:
@@ -90,7 +104,7 @@ async def test_at_a_terminal_it_is_harmless() -> None:
         assert session.raw == b"\x1b[31mred\x1b[0m\r\n\x1b[0m"
 
 
-def says(data: bytes):  # type: ignore[no-untyped-def]
+def says(data: bytes) -> Answer:
     async def answer(peer: Peer) -> None:
         await peer.answer(data)
 

@@ -120,6 +120,27 @@ def test_what_is_worth_keeping_goes_to_the_scrollback(monkeypatch: pytest.Monkey
     assert "?1049h" not in shown.screen.sequences
 
 
+def test_it_draws_anew_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a shell wrote while the process was stopped is not drawn over."""
+    shown = Shown(80, 24, monkeypatch)
+    view = shown.tell(BEGUN)
+    shown.display.tick(view, None, 24.0)
+    before = shown.look()
+    shown.screen.feed("\r\n[1]+  Stopped\r\n$ fg\r\n")
+    shown.display.resume()
+    shown.display.tick(view, None, 25.0)
+    shown.display.tick(view, None, 26.0)
+    after = shown.look()
+    assert after[: len(before)] == before
+    assert after[len(before) : len(before) + 3] == [
+        "[1]+  Stopped",
+        "$ fg",
+        "build bbbbbbbb (nightly)  0/3 jobs  ▸ 1  25s",
+    ]
+    shown.display.close()
+    assert shown.look()[len(before) :] == ["[1]+  Stopped", "$ fg"]
+
+
 def test_a_large_build_keeps_only_what_took_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand quick successes leave no line behind; a slow one does."""
     shown = Shown(80, 24, monkeypatch)

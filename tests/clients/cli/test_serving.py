@@ -144,12 +144,14 @@ async def alive(*arguments: str | Path, stderr: Path) -> AsyncIterator[Life]:
             nursery.cancel_scope.cancel()
 
 
-async def workers(url: str) -> list[WorkerInfo]:
-    client = wire.Client(url)
-    try:
-        return list((await Api(client).workers())[1].workers)
-    finally:
-        await client.aclose()
+async def workers(url: str, count: int) -> list[WorkerInfo]:
+    """The workers, once there are so many: they serve before they have been heard of."""
+    async with wire.Client(url) as client:
+        while True:
+            known = (await Api(client).workers())[1].workers
+            if len(known) >= count:
+                return list(known)
+            await trio.sleep(0.02)
 
 
 def children_of(pid: int) -> list[int]:
@@ -177,7 +179,7 @@ async def test_the_coordinator_says_one_line(tmp_path: Path, number: signal.Sign
     """On stdout there is the ready line and nothing else; every line of the log is JSON."""
     data = tmp_path / "data"
     async with alive("coordinator", "--bind", "127.0.0.1:0", "--data", data, stderr=tmp_path / "log") as life:
-        assert await workers(life.url) == []
+        assert await workers(life.url, 0) == []
         assert await life.stop(number) == (0, b"")
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert {"serving", "stopping", "stopped"} <= {line["event"] for line in lines}
@@ -230,7 +232,7 @@ async def test_up_is_a_whole_farm(tmp_path: Path) -> None:
     """It serves with two workers; one that is killed comes back under its name; SIGTERM ends them all."""
     arguments = ("up", "--bind", "127.0.0.1:0", "--data", tmp_path / "data", "--slots", "3")
     async with alive(*arguments, stderr=tmp_path / "log") as life:
-        before = {worker.id: worker for worker in await workers(life.url)}
+        before = {worker.id: worker for worker in await workers(life.url, 2)}
         assert sorted(worker.labels["name"] for worker in before.values()) == ["worker-1", "worker-2"]
         assert {worker.slots for worker in before.values()} == {3}
         pids = children_of(life.process.pid)
@@ -242,7 +244,7 @@ async def test_up_is_a_whole_farm(tmp_path: Path) -> None:
         assert await life.stop() == (0, b"")
         await until_gone(again)
     async with alive(*arguments, stderr=tmp_path / "log2") as life:
-        assert {worker.id for worker in await workers(life.url)} == before.keys()
+        assert {worker.id for worker in await workers(life.url, 2)} == before.keys()
 
 
 @pytest.mark.e2e
