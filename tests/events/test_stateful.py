@@ -167,9 +167,17 @@ class Farm(RuleBasedStateMachine):
         jobs=few_jobs,
         added=few_jobs,
         draining=st.booleans(),
+        slots=st.integers(0, 3),
     )
     def worker_lies(
-        self, index: int, free: int, picks: list[int], jobs: list[JobId], added: list[JobId], draining: bool
+        self,
+        index: int,
+        free: int,
+        picks: list[int],
+        jobs: list[JobId],
+        added: list[JobId],
+        draining: bool,
+        slots: int,
     ) -> None:
         hand = self.hands[index]
         leases = [self.given[-pick] for pick in picks if pick <= len(self.given)]
@@ -181,6 +189,7 @@ class Farm(RuleBasedStateMachine):
             finished=results,
             added=tuple(added),
             draining=draining,
+            slots=slots,
         )
         self.submit(lie)
 
