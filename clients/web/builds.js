@@ -50,7 +50,7 @@ export function showBuilds({ tables, clock, farm, link, render, signal }) {
     signal,
   });
   return {
-    title: () => "builds",
+    title: () => shown.builds && "builds",
     isRunning: () => shown.builds?.some((build) => build.ended_at === null),
     render: () => shown.builds && renderList(shown, clock),
   };
