@@ -102,7 +102,7 @@ class Dispatch:
     def _has_work(self, state: State, id_: WorkerId, place: _Place) -> bool:
         """Would it be given a job if it asked now? To call it in vain could go on for ever."""
         worker = state.workers[id_]
-        room = min(place.slots_free, worker.slots - len(state.leases_of.get(id_, ())))
+        room = min(place.slots_free, worker.capacity - len(state.leases_of.get(id_, ())))
         is_fit = room > 0 and worker.alive and not worker.draining
         return is_fit and schedule(state, worker, self._core.now()) is not None
 

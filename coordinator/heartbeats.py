@@ -74,12 +74,13 @@ class Heartbeats:
         """A report of others that carries news, or comes with jobs running, is answered at once."""
         if self._core.journal.is_stopping:
             return 0.0
-        if wait_seconds is not None:
-            settings = self._core.state.settings
-            # Whoever is held is silent meanwhile, and must not be taken for lost because of that.
-            unnoticed = min(settings.lease_seconds, settings.worker_silence_seconds) / 2
-            return min(wait_seconds, unnoticed, WAIT_SECONDS_MAX)
-        return 0.0 if command.running or command.finished or not command.slots_free else IDLE_SECONDS
+        if wait_seconds is None:
+            has_news = command.running or command.finished or not command.slots_free
+            wait_seconds = 0.0 if has_news else IDLE_SECONDS
+        settings = self._core.state.settings
+        # Whoever is held is silent meanwhile, and must not be taken for lost because of that.
+        unnoticed = min(settings.lease_seconds, settings.worker_silence_seconds) / 2
+        return min(wait_seconds, unnoticed, WAIT_SECONDS_MAX)
 
 
 def answer(command: Heartbeat, state: State, records: Sequence[Record]) -> Answer:

@@ -148,6 +148,8 @@ def _read_graph(body: bytes) -> wire.BuildRequest:
 
 
 def _new_job(job: wire.Job) -> NewJob:
+    if job.timeout_seconds < 0:
+        raise Malformed(f"job {job.name or job.id}: TimeoutSeconds must not be negative")
     return NewJob(
         id=JobId(job.id.lower()),
         name=job.name,
