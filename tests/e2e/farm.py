@@ -24,25 +24,22 @@ class Farm:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.data = directory / "coordinator"
         self.sources = directory / "sources"
         self.sources.mkdir()
         self.yard = Yard(directory / "yard")
         self.processes: list[Process] = []
-        self._data: list[Path] = []
         self._client: wire.Client | None = None
         self._numbers = 0
 
     # --- processes
 
-    async def coordinator(self, *options: str, name: str = "coordinator", data: Path | None = None) -> Server:
-        """Start one and wait until it serves; the first is the one that `api` and clients talk to."""
-        data = data or self.directory / name
-        verb = ["coordinator", "--bind", "127.0.0.1:0", "--data", str(data), *options]
-        server = self._server(name, [*TERZETTO, *verb])
-        self._data.append(data)
+    async def coordinator(self, *options: str, prefix: Sequence[str] = ()) -> Server:
+        """Start the one that `api` and all others talk to, and wait until it serves."""
+        verb = ["coordinator", "--bind", "127.0.0.1:0", "--data", str(self.data), *options]
+        server = self._server("coordinator", [*prefix, *TERZETTO, *verb])
         await server.ready()
-        if self._client is None:
-            self._client = wire.Client(server.url)
+        self._client = wire.Client(server.url)
         return server
 
     async def worker(self, name: str, *, slots: int = 1, coordinator: str = "") -> Server:
@@ -169,9 +166,9 @@ class Farm:
 
         return await until(f"the mark {mark} made {times} times", look, seconds=seconds)
 
-    def log(self, name: str = "coordinator") -> list[Entry]:
+    def log(self) -> list[Entry]:
         """The coordinator's log as it is on disk now, chain verified."""
-        return logs.read(self.directory / name)
+        return logs.read(self.data)
 
     # --- the end
 
@@ -186,9 +183,8 @@ class Farm:
             return not at_work_below(self.directory)
 
         await until("everything that workers started being gone", look)
-        for data in self._data:
-            if (data / "log.sqlite3").exists():
-                logs.check(logs.read(data))
+        if (self.data / "log.sqlite3").exists():
+            logs.check(self.log())
 
     def tell(self) -> str:
         return "\n".join(process.tell() for process in self.processes)
