@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from clients.cli.verbs import Verb, client_options, progress_options
+from clients.cli.verbs import Verb, beside_log_lines, client_options, progress_options
 
 EXIT_CODES = """\
 Exit codes:
@@ -77,7 +77,7 @@ def command(
         out=out,
         detach=detach,
         as_json=as_json,
-        progress=progress,
+        progress=beside_log_lines(progress, log_level),
         color=color,
     )
     return talking.run(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from clients.cli.verbs import Verb, log_level_option, progress_options
+from clients.cli.verbs import Verb, beside_log_lines, log_level_option, progress_options
 
 
 @click.command(
@@ -37,5 +37,7 @@ def command(*, keep: bool, data: Path, out: Path, progress: str, color: str, log
     """
     from clients.cli import demonstrating
 
-    wishes = demonstrating.Wishes(keep=keep, data=data, out=out, progress=progress, color=color)
+    wishes = demonstrating.Wishes(
+        keep=keep, data=data, out=out, progress=beside_log_lines(progress, log_level), color=color
+    )
     return demonstrating.run(wishes, log_level=log_level)

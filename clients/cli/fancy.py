@@ -21,6 +21,7 @@ from events.transitions import JobStatus
 
 LINES_MAX = 10
 REPAINT_SECONDS = 0.1
+ECHO_COLUMNS = 3
 # In a small build every job's end is told, in a large one only those that took their time.
 SMALL_BUILD_JOBS = 50
 SLOW_SECONDS = 2.0
@@ -103,12 +104,12 @@ class Fancy:
 
     def tick(self, view: BuildView, farm: Farm | None, now: float, /) -> None:
         size = self._console.size
-        # One column is left free: a line that fills the last one wraps on some terminals when resized.
+        # Room for the `^C` that the terminal itself writes: did it wrap, we would lose our place.
         url = "" if view.is_foreign else self._page(view.id)
         lines = panel(view, farm, now, doing=self._doing, hint=self._hint, url=url, symbols=self._symbols)
         lines = lines[: max(1, min(LINES_MAX, size.height - 1))]
         for line in lines:
-            line.truncate(max(1, size.width - 1), overflow="ellipsis" if size.width > 20 else "crop")
+            line.truncate(max(1, size.width - ECHO_COLUMNS), overflow="ellipsis")
         self._live.update(Group(*lines), refresh=True)
 
     def close(self) -> None:

@@ -10,12 +10,12 @@ import trio
 
 from clients import wire
 from clients.cli.api import Api
-from clients.cli.exits import Failure
 from clients.cli.progress import Display
 from clients.cli.sanitise import sanitise
 from clients.cli.texts import duration, plain, short, size
 from clients.cli.view import BuildView, JobView
 from clients.cli.wording import Farm
+from clients.codec import Malformed
 from clients.distbuild import Graph
 from clients.live import Line, Link, LinkState
 from clients.observer import Observer
@@ -165,7 +165,7 @@ class Show(Observer):
                 continue
             try:
                 self._farm = (await self._api.workers())[1].farm()
-            except (wire.Unreachable, wire.Refused, Failure, ValueError):
+            except (wire.Unreachable, wire.Refused, wire.TooLarge, Malformed):
                 self._farm = None  # then the display says less; the stream itself tells of outages
 
     async def _fetch_forever(self) -> None:

@@ -76,6 +76,11 @@ def progress_options(function: F) -> F:
     )(function)
 
 
+def beside_log_lines(progress: str, log_level: str) -> str:
+    """Which progress to ask for: what is drawn and what is logged would spoil each other."""
+    return "lines" if progress == "auto" and log_level != "critical" else progress
+
+
 def client_options(function: F) -> F:
     """What every verb has that speaks to a coordinator."""
     return coordinator_option(json_option(log_level_option("critical")(function)))

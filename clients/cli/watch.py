@@ -2,7 +2,7 @@
 
 import click
 
-from clients.cli.verbs import Verb, client_options, progress_options
+from clients.cli.verbs import Verb, beside_log_lines, client_options, progress_options
 
 
 @click.command(
@@ -22,6 +22,8 @@ def command(*, coordinator: str, as_json: bool, log_level: str, progress: str, c
 
     from clients.cli import talking, watching
     from clients.cli.api import Api
+
+    progress = beside_log_lines(progress, log_level)
 
     async def verb(api: Api) -> int:
         identifier = await api.find_build(build)

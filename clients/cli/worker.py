@@ -47,10 +47,9 @@ from clients.cli.verbs import Verb, coordinator_option, log_level_option
     show_default="~/.local/state/terzetto/worker",
     help="Workspaces and cached artifacts; each worker needs its own.",
 )
-@click.option("--id", "identifier", envvar="TERZETTO_ID", help="What people call it.")
+@click.option("--id", envvar="TERZETTO_ID", help="What people call it.")
 @click.option(
     "--label",
-    "labels",
     multiple=True,
     metavar="K=V",
     envvar="TERZETTO_LABELS",
@@ -66,14 +65,13 @@ from clients.cli.verbs import Verb, coordinator_option, log_level_option
 @click.option("--until-eof", is_flag=True, hidden=True)
 @log_level_option("info")
 def command(
-    *, log_level: str, until_eof: bool, identifier: str | None, data: Path | None, **settings: Any
+    *, log_level: str, until_eof: bool, data: Path | None, label: tuple[str, ...], **settings: Any
 ) -> int:
     """Run one worker."""
     from clients.cli import serving
 
-    settings["id"] = identifier
     settings["data"] = data or state() / "worker"
-    settings["labels"] = _labels(settings["labels"])
+    settings["labels"] = _labels(label)
     settings = {name: value for name, value in settings.items() if value is not None}
     return serving.run(partial(_serve, settings), log_level=log_level, until_eof=until_eof)
 

@@ -352,15 +352,28 @@ async def test_at_a_terminal(file: Path) -> None:
         assert "build bbbbbbbb (nightly)  0/2 jobs  ▸ 1" in session.screen.text
         assert "blocked 1: waiting for dependencies" in session.screen.text
         assert "Ctrl-C cancels" in session.screen.text
-        session.resize(40, 12)
         session.press(b"\x03")
         assert await session.wait() == 130
         await session.until("⊘ build bbbbbbbb (nightly) cancelled")
         assert "Cancelling build bbbbbbbb (1 running)." in session.screen.text
         assert "▸" not in session.screen.text
+        assert "0/2 jobs" not in session.screen.text
         assert session.screen.is_cursor_visible
         assert "?1049h" not in session.screen.sequences
         assert session.out.decode() == f"{BUILD}\n"
+
+
+async def test_a_terminal_that_becomes_narrower(file: Path) -> None:
+    """The next frame fits."""
+    coordinator = ScriptedCoordinator()
+    coordinator.records = begun(await ids(file))
+    async with (
+        serving(coordinator) as url,
+        terminal(["build", str(file), "--coordinator", url]) as session,
+    ):
+        await session.until("blocked 1: waiting for dependencies")
+        session.resize(30, 12)
+        await session.until("blocked 1: waiting for dep…")
 
 
 async def test_an_outage_is_told(file: Path) -> None:

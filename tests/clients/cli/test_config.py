@@ -1,12 +1,15 @@
 """Flags before environment before project file before user file before default."""
 
+import importlib
 from pathlib import Path
 
+import click
 import pytest
 
+import clients
 from clients.cli import config
 from clients.cli.exits import Failure
-from clients.cli.root import run
+from clients.cli.root import VERBS, run
 
 
 def write(path: Path, text: str) -> Path:
@@ -114,3 +117,33 @@ def test_precedence(
     err = capsys.readouterr().err
     assert code == 7, err
     assert f"cause: {asked} takes no connection" in err
+
+
+def test_every_key_is_an_option() -> None:
+    """What a table holds, its verbs take; what every verb may have, some verb has."""
+    takes = {verb: {param.name for param in command_of(verb).params} for verb in VERBS if verb != "graph"}
+    for verb, tables in config.READS.items():
+        for table in tables:
+            wanted = set(config.TABLES[table]) if verb != "doctor" else {"data"}
+            assert wanted <= takes[verb], (verb, table)
+    assert set(config.SHARED) <= set().union(*takes.values())
+
+
+def test_the_manual_shows_every_key(tmp_path: Path) -> None:
+    """The example in the README can be read, and nothing is missing from it."""
+    manual = (Path(clients.__file__).parent / "README.md").read_text()
+    example = manual.partition("**Configuration.**")[2].partition("```toml\n")[2].partition("```")[0]
+    values = config.read([write(tmp_path / "terzetto.toml", example)])
+    assert values.keys() == {*config.SHARED, *config.TABLES}
+    for table, keys in config.TABLES.items():
+        assert values[table].keys() == keys.keys()
+    for verb in VERBS:
+        for param in getattr(command_of(verb), "params", []):
+            if name := getattr(param, "envvar", None):
+                assert name in example, f"{verb} heeds {name}"
+
+
+def command_of(verb: str) -> click.Command:
+    command = importlib.import_module(f"clients.cli.{verb}").command
+    assert isinstance(command, click.Command)
+    return command
