@@ -21,7 +21,12 @@ class Inconsistent(AssertionError):
 
 def validate(state: State) -> None:
     """Raise `Inconsistent` unless everything agrees with everything else."""
-    problems = [problem for check in _CHECKS for problem in check(state)]
+    problems: list[str] = []
+    for check in _CHECKS:
+        try:
+            problems += check(state)
+        except KeyError as error:
+            problems.append(f"{check.__name__.strip('_')} refer to {error}, which is not there")
     if problems:
         raise Inconsistent("\n".join(problems))
 

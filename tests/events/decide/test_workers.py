@@ -6,8 +6,10 @@ from attrs import evolve
 from events.catalog import (
     ArtifactCached,
     ArtifactDropped,
+    BuildFailed,
     BuildSucceeded,
     HeartbeatReceived,
+    JobCancelled,
     JobLeased,
     JobReleased,
     JobSucceeded,
@@ -32,6 +34,7 @@ from tests.events.story import (
     V,
     W,
     beat,
+    failed,
     heard,
     job,
     joined,
@@ -193,6 +196,18 @@ def test_a_lease_that_is_never_taken_goes_to_somebody_else() -> None:
     )
     assert story.state.graphs[BUILD].jobs[A].losses == 0
     story.when(beat(V)).then(heard(V), leased(A, 2, V, attempt=2))
+
+
+def test_a_lease_that_the_report_itself_ended_is_not_reclaimed() -> None:
+    """The failure that comes with it cancelled the job that was never taken."""
+    story = queued(A, B).given(beat(slots=2, free=2))
+    bad = Result(job=A, lease=LEASE, exit_code=1, error="exit status 1")
+    story.when(beat(slots=2, free=2, finished=(bad,)), at=LEASE_SECONDS + 1).then(
+        heard(free=2, unreported=(lease_id(2),), finished=(LEASE,)),
+        failed(A),
+        JobCancelled(build=BUILD, job=B, reason="build-failed"),
+        BuildFailed(build=BUILD, error="job a failed: exit status 1"),
+    )
 
 
 # --- workers that do not say what they run
