@@ -22,7 +22,7 @@ def join(state: State, event: WorkerJoined) -> None:
         True,
         False,
         event.native,
-        event.slots,
+        max(event.slots, len(state.leases_of.get(event.worker, ()))),
     )
     _seen(state, event.worker)
 

@@ -171,6 +171,13 @@ def test_a_stranger_cannot_ask_again() -> None:
     Story().refused(RequestWork(worker=W, slots_free=1), WORKER_UNKNOWN, W)
 
 
+def test_a_worker_that_takes_slots_back_keeps_the_leases_it_has() -> None:
+    """It gets no new ones until it has room."""
+    story = queued(A, B, C).given(beat(slots=2, free=2))
+    story.when(beat(slots=1, free=1)).then(joined(), heard(unreported=(LEASE, lease_id(2))))
+    assert len(story.state.leases_of[W]) == 2
+
+
 # --- lost answers
 
 
