@@ -46,9 +46,12 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @dialect.post(wire.PATH_BUILD)
     async def build() -> Response:
-        sent = await translate.read_graph(await receive_body(GRAPH_BYTES_MAX))
-        detached = request.args.get("on_disconnect") == "continue"
-        id_ = await start(parts.core, translate.build(sent, request.args.get("key", ""), detached))
+        command = await translate.read_build(
+            await receive_body(GRAPH_BYTES_MAX),
+            key=request.args.get("key", ""),
+            detached=request.args.get("on_disconnect") == "continue",
+        )
+        id_ = await start(parts.core, command)
         missing, position = await parts.core.view(
             lambda state: (state.missing_sources(id_), state.builds[id_].position)
         )

@@ -1,5 +1,6 @@
 """distbuild's words and ours: wire values become commands, answers become wire values."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,9 +26,9 @@ async def read(body: bytes, cls: type[T]) -> T:
     return await _off_the_loop(len(body), partial(codec.read, body, cls, lenient=True))
 
 
-async def read_graph(body: bytes) -> wire.BuildRequest:
-    """Decode a build request; one client sends its graph without the `Graph` around it."""
-    return await _off_the_loop(len(body), partial(_read_graph, body))
+async def read_build(body: bytes, *, key: str, detached: bool) -> StartBuild:
+    """Decode a build request; raises `Malformed`."""
+    return await _off_the_loop(len(body), lambda: _build(_read_graph(body), key, detached))
 
 
 def id_of(parameter: str, text: str | None) -> str:
@@ -93,7 +94,7 @@ def heartbeat(sent: wire.HeartbeatRequest, finished: tuple[Result, ...]) -> Hear
     )
 
 
-def build(sent: wire.BuildRequest, key: str, detached: bool) -> StartBuild:
+def _build(sent: wire.BuildRequest, key: str, detached: bool) -> StartBuild:
     return StartBuild(
         jobs=tuple(_new_job(job) for job in sent.graph.jobs),
         sources={SourceId(id_.lower()): path for id_, path in sent.graph.source_files.items()},
@@ -136,11 +137,12 @@ def line(value: Any) -> bytes:
     return codec.write(value) + b"\n"
 
 
-async def _off_the_loop(size: int, decode: partial[T]) -> T:
+async def _off_the_loop(size: int, decode: Callable[[], T]) -> T:
     return decode() if size < LARGE_BYTES else await trio.to_thread.run_sync(decode)
 
 
 def _read_graph(body: bytes) -> wire.BuildRequest:
+    """One client sends its graph without the `Graph` around it."""
     value = codec.loads(body)
     if isinstance(value, dict) and "graph" not in {name.lower() for name in value}:
         value = {"Graph": value}
