@@ -26,8 +26,8 @@ T = TypeVar("T")
 ANSWER_SECONDS = 30.0
 PAGE = 200
 CANDIDATES_SHOWN = 6
-# Output is read while it grows; silence longer than this on a followed stream is checked on.
-OUTPUT_CHUNK_SECONDS = 60.0
+# So much of a job's output as is shown at once is read within this.
+OUTPUT_SECONDS = 60.0
 
 
 @frozen(kw_only=True)
@@ -190,14 +190,14 @@ class Api:
     ) -> bytes:
         """Up to `bytes_max` bytes of the stream from `offset` on."""
         kept = bytearray()
-        with trio.move_on_after(OUTPUT_CHUNK_SECONDS) as scope:
+        with trio.move_on_after(OUTPUT_SECONDS) as scope:
             async with self.output(build, job, stream, offset=offset) as response:
                 async for chunk in response:
                     kept += chunk
                     if len(kept) >= bytes_max:
                         break
         if scope.cancelled_caught:
-            raise wire.Unreachable(f"the output took longer than {OUTPUT_CHUNK_SECONDS:g} s")
+            raise wire.Unreachable(f"the output took longer than {OUTPUT_SECONDS:g} s")
         return bytes(kept[:bytes_max])
 
     async def _get(self, path: str, query: dict[str, Any] | None = None) -> Any:

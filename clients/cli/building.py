@@ -84,7 +84,6 @@ class Interrupt:
 
     def __init__(self, run: BuildRun, show: Show) -> None:
         self.exit: int = Exit.OK
-        self.has_left = False
         self._run = run
         self._show = show
 
@@ -94,7 +93,6 @@ class Interrupt:
             async with trio.open_nursery() as nursery:
                 async for number in received:
                     if self.exit:
-                        self.has_left = True
                         scope.cancel()
                         return
                     self.exit = 128 + number

@@ -69,7 +69,6 @@ OUTCOME_UNKNOWN = Code(
     "what became of the build is unknown",
     "the build may still run: look with `terzetto builds`, go on with `terzetto watch`",
 )
-TIMED_OUT = Code("TZ-2106", Exit.TIMED_OUT, "it took too long", "try again, or look at the coordinator's log")
 ADDRESS_IN_USE = Code(
     "TZ-2201", Exit.INFRASTRUCTURE, "the address cannot be used", "choose another one with --bind"
 )
@@ -91,9 +90,6 @@ CHILD_ENDED = Code(
     Exit.INFRASTRUCTURE,
     "a child process did not start",
     "see the lines above, or `terzetto doctor`",
-)
-NOT_READY = Code(
-    "TZ-2207", Exit.INFRASTRUCTURE, "this installation is not ready", "do what the lines marked ✗ say"
 )
 BUG = Code("TZ-2999", Exit.INFRASTRUCTURE, "a bug in terzetto", "report it together with the traceback")
 
