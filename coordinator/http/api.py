@@ -1,13 +1,13 @@
 """Our own interface, beside the dialects: look at builds and workers, cancel, fetch output and artifacts."""
 
-from functools import partial
+from collections.abc import Callable
 
 import trio
 from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as Redirect
 
 from clients import codec
-from clients.server import receive_body, receive_chunks
+from clients.server import receive_body
 from coordinator.builds import resolve
 from coordinator.history import state_at
 from coordinator.http import views
@@ -33,7 +33,6 @@ JSON = "application/json"
 OUTPUT_CHUNK_BYTES_MAX = 1 << 20
 BODY_BYTES_MAX = 64 << 10
 PAGE_DEFAULT, PAGE_MAX = 50, 1000
-READ_BYTES = 256 << 10
 
 
 def blueprint(parts: Parts) -> Blueprint:
@@ -58,15 +57,16 @@ def _add_builds(api: Blueprint, parts: Parts) -> None:
     @api.get("/builds")
     async def builds() -> Response:
         limit = min(number("limit", PAGE_DEFAULT), PAGE_MAX)
+        if not limit:
+            raise Rejected(MALFORMED, "limit must be a whole number from 1 on")
         before, status = number("before", 0), _status(request.args.get("state"))
         page = await parts.core.view(lambda state: views.builds(state, status, before, limit))
         return _json(page)
 
     @api.get("/builds/<name>")
     async def build(name: str) -> Response:
-        at = number("at", 0)
-        if at:
-            old = await state_at(parts.journal, Position(at))
+        if "at" in request.args:
+            old = await state_at(parts.journal, Position(number("at", 0)))
             return await _large_json(views.build(old, resolve(old, name)))
         return await _large_json(
             await parts.core.view(lambda state: views.build(state, resolve(state, name)))
@@ -109,14 +109,13 @@ def _add_jobs(api: Blueprint, parts: Parts) -> None:
     async def append_output(lease: str) -> Response:
         stream, offset = _stream(), number("offset", 0)
         id_ = LeaseId(lease)
-        async for chunk in receive_chunks(bytes_max=OUTPUT_CHUNK_BYTES_MAX):
-            if id_ not in parts.core.state.leases:
-                raise Rejected(LEASE_ENDED, f"lease {lease[:40]} is not live")
-            try:
-                offset = await parts.outputs.append(id_, stream, offset, chunk)
-            except OutputGap as gap:
-                raise Rejected(OUTPUT_GAP, f"{gap.size} bytes are stored") from gap
-        return _json({"size": parts.outputs.size(id_, stream)})
+        data = await receive_body(OUTPUT_CHUNK_BYTES_MAX)
+        if id_ not in parts.core.state.leases:
+            raise Rejected(LEASE_ENDED, f"lease {lease[:8]}… is not live")
+        try:
+            return _json({"size": await parts.outputs.append(id_, stream, offset, data)})
+        except OutputGap as gap:
+            return answer_json(Rejected(OUTPUT_GAP, str(gap)), size=gap.size)
 
 
 def _add_workers(api: Blueprint, parts: Parts) -> None:
@@ -180,6 +179,6 @@ def _json(value: object) -> Response:
     return Response(codec.dumps(value), content_type=JSON)
 
 
-async def _large_json(value: object) -> Response:
-    """Like `_json`, with the encoding of what may be 100 000 jobs kept off the event loop."""
-    return Response(await trio.to_thread.run_sync(partial(codec.dumps, value)), content_type=JSON)
+async def _large_json(shape: Callable[[], object]) -> Response:
+    """Like `_json`, with the work that 100 000 jobs may make kept off the event loop."""
+    return Response(await trio.to_thread.run_sync(lambda: codec.dumps(shape())), content_type=JSON)

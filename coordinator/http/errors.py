@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 import structlog
-from quart import Response
+from quart import Response, url_for
 from werkzeug.exceptions import HTTPException
 
 from clients.codec import Malformed, dumps
@@ -38,18 +38,19 @@ def as_rejected(error: Exception) -> Rejected:
     return Rejected(INTERNAL)
 
 
-def answer_json(error: Rejected, status: int | None = None) -> Response:
-    """The refusal as our own interface has it."""
+def answer_json(error: Rejected, status: int | None = None, **more: object) -> Response:
+    """The refusal as our own interface has it, with `more` that the caller can use."""
     code = error.code
     body = {
         "kind": "Error",
         "id": code.code.removeprefix("TZ-"),
-        "href": f"/api/errors/{code.code}",
+        "href": _href(code),
         "code": code.code,
         "operation_id": secrets.token_hex(10),
         "message": str(error),
         "reason": error.reason,
         "fix": code.fix,
+        **more,
     }
     log.info("refused", code=code.code, reason=error.reason, operation_id=body["operation_id"])
     return Response(dumps(body), status or STATUS[code.family], content_type="application/json")
@@ -62,8 +63,12 @@ def describe(code: Code) -> dict[str, Any]:
         "status": STATUS[code.family],
         "title": code.title,
         "fix": code.fix,
-        "href": f"/api/errors/{code.code}",
+        "href": _href(code),
     }
+
+
+def _href(code: Code) -> str:
+    return url_for("api.error", code=code.code, _external=False)
 
 
 def _code_of(status: int) -> Code:

@@ -4,6 +4,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from quart import Response
+from werkzeug.exceptions import HTTPException
 
 from clients.codec import dumps
 from clients.server import App
@@ -56,7 +57,9 @@ def application(parts: Parts) -> App:
         rejected = as_rejected(error)
         if rejected.code is INTERNAL:
             app.log_exception((type(error), error, error.__traceback__))  # type: ignore[arg-type]
-        return answer_json(rejected, 500 if rejected.code is INTERNAL else getattr(error, "code", None))
+        if rejected.code is INTERNAL:
+            return answer_json(rejected, 500)
+        return answer_json(rejected, error.code if isinstance(error, HTTPException) else None)
 
     return app
 

@@ -5,7 +5,7 @@ travel in one chunk. A stream of a build ends with the build's last record; an i
 has come. Whoever reads slowly lags behind and harms nobody: nothing is queued for him.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
 
 import trio
@@ -18,14 +18,16 @@ from coordinator.builds import resolve
 from coordinator.follow import TICK_SECONDS, Follower
 from coordinator.http.errors import answer_json
 from coordinator.parts import Parts
+from events.catalog import EVENTS
 from events.errors import MALFORMED, Rejected
 from events.ids import BuildId, Position
 from events.log import Entry, subjects
 
 LINES = "application/x-ndjson"
-EVENTS = "text/event-stream"
+SSE = "text/event-stream"
 # What a WebSocket is closed with when the coordinator stops (RFC 6455: service restart).
 RESTARTING = 1012
+MESSAGE_BYTES = 256 << 10
 
 
 def blueprint(parts: Parts) -> Blueprint:
@@ -56,25 +58,26 @@ async def _http(parts: Parts, name: str | None) -> Response:
         build, follower = await _follower(parts, request, name)
     except Rejected as error:
         return answer_json(error)
-    as_events = EVENTS in request.headers.get("Accept", "")
+    as_events = SSE in request.headers.get("Accept", "")
     render = _as_events if as_events else _as_lines
-    answer = Response(_chunks(parts, build, follower, render), content_type=EVENTS if as_events else LINES)
+    answer = Response(_chunks(parts, build, follower, render), content_type=SSE if as_events else LINES)
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"
     return answer
 
 
 async def _socket(parts: Parts, name: str | None) -> Response | None:
+    if not _is_from_here(websocket):
+        return answer_json(Rejected(MALFORMED, "pages of another origin may not open this socket"), 403)
     try:
-        _check_origin(websocket)
         build, follower = await _follower(parts, websocket, name)
     except Rejected as error:
-        return answer_json(error, 403 if error.code is MALFORMED and "origin" in error.reason else None)
+        return answer_json(error)
     await websocket.accept()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_ignore_commands)
         with _attendance(parts, build):
-            await _send_all(follower, batched=websocket.args.get("batch") == "1")
+            await _send_all(parts, follower, batched=websocket.args.get("batch") == "1")
         await websocket.close(RESTARTING if parts.journal.is_stopping else 1000)
         nursery.cancel_scope.cancel()
     return None
@@ -86,17 +89,28 @@ async def _ignore_commands() -> None:
         await websocket.receive()
 
 
-async def _send_all(follower: Follower, *, batched: bool) -> None:
+async def _send_all(parts: Parts, follower: Follower, *, batched: bool) -> None:
     while not follower.has_ended:
-        entries = await follower.read()
-        await trio.lowlevel.checkpoint()  # `send` on a closed socket returns at once
-        if batched or not entries:
-            await websocket.send(_as_lines(entries, follower).decode().rstrip("\n"))
-            await trio.sleep(TICK_SECONDS)
-            continue
-        for entry in entries:
-            await websocket.send(entry.text.decode())
-            await trio.lowlevel.checkpoint()
+        entries = await follower.read(parts.config.progress_seconds)
+        lines = _as_lines(entries, follower).splitlines()
+        for message in _joined(lines) if batched else lines:
+            await websocket.send(message.decode())
+            await trio.lowlevel.checkpoint()  # `send` on a closed socket returns at once
+        await trio.sleep(TICK_SECONDS if batched else 0)
+
+
+def _joined(lines: list[bytes]) -> Iterator[bytes]:
+    """Messages of several lines, none much larger than a reader may care to take."""
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        if size and size + len(line) > MESSAGE_BYTES:
+            yield b"\n".join(batch)
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    if batch:
+        yield b"\n".join(batch)
 
 
 async def _chunks(
@@ -104,7 +118,7 @@ async def _chunks(
 ) -> AsyncIterator[bytes]:
     with _attendance(parts, build):
         while not follower.has_ended:
-            entries = await follower.read()
+            entries = await follower.read(parts.config.progress_seconds)
             if chunk := render(entries, follower):
                 yield chunk
             await trio.sleep(TICK_SECONDS)
@@ -134,6 +148,8 @@ async def _follower(
     parts: Parts, asked: HttpRequest | Websocket, name: str | None
 ) -> tuple[BuildId | None, Follower]:
     after = Position(_position(asked.args.get("after") or asked.headers.get("Last-Event-ID")))
+    if after > parts.journal.durable:
+        raise Rejected(MALFORMED, f"after={after} is beyond the last record, {parts.journal.durable}")
     build = None if name is None else await parts.core.view(lambda state: resolve(state, name))
     return build, Follower(parts.journal, after, build, wanted=_filter(asked))
 
@@ -148,6 +164,8 @@ def _position(text: str | None) -> int:
 
 def _filter(asked: HttpRequest | Websocket) -> Callable[[Entry], bool] | None:
     types, worker = set(asked.args.getlist("type")), asked.args.get("worker")
+    if unknown := types - EVENTS.keys():
+        raise Rejected(MALFORMED, f"there is no type of record {min(unknown)[:40]!r}")
     if not types and worker is None:
         return None
 
@@ -158,8 +176,7 @@ def _filter(asked: HttpRequest | Websocket) -> Callable[[Entry], bool] | None:
     return wanted
 
 
-def _check_origin(asked: Websocket) -> None:
+def _is_from_here(asked: Websocket) -> bool:
     """Pages of other sites must not look in: a browser names the page that opens the socket."""
     origin = asked.headers.get("Origin")
-    if origin is not None and origin.split("://", 1)[-1] != asked.headers.get("Host"):
-        raise Rejected(MALFORMED, f"the origin {origin[:100]} is not this server's")
+    return origin is None or origin.split("://", 1)[-1] == asked.headers.get("Host")

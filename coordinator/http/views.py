@@ -1,16 +1,18 @@
 """The state as JSON values, as `GET /api/…` shows it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from coordinator.parts import Parts
-from events.ids import BuildId, JobId
-from events.model import Build, Job, Worker
-from events.state import State
+from events.catalog import JobFailed
+from events.ids import BuildId, JobId, LeaseId
+from events.log import Subject
+from events.model import Build, Job, Result, Worker
+from events.state import Graph, State
 from events.transitions import JOB_ENDED, BuildStatus, JobStatus
 
 READ_BYTES = 256 << 10
-# How long a follower of output waits before it looks whether the job has ended or runs elsewhere.
+# How long a follower of output waits before it looks whether the coordinator stops.
 LOOK_SECONDS = 1.0
 
 
@@ -26,10 +28,16 @@ def builds(state: State, status: BuildStatus | None, before: int, limit: int) ->
     return {"builds": found, "next": None}
 
 
-def build(state: State, id_: BuildId) -> dict[str, Any]:
-    """One build with its jobs, at the position of the state."""
-    jobs = [job(state, id_, each) for each in state.graphs[id_].jobs.values()]
-    return {"position": state.position, "build": summary(state, state.builds[id_]), "jobs": jobs}
+def build(state: State, id_: BuildId) -> Callable[[], dict[str, Any]]:
+    """One build with its jobs, at the position of the state.
+
+    What is looked at here is shaped by the function that is returned, in a thread: a build may have
+    100 000 jobs.
+    """
+    position, about = state.position, summary(state, state.builds[id_])
+    graph = state.graphs[id_]
+    seen = [(each, _ended_as(state, graph, each)) for each in graph.jobs.values()]
+    return lambda: {"position": position, "build": about, "jobs": [job(*each) for each in seen]}
 
 
 def summary(state: State, build_: Build) -> dict[str, Any]:
@@ -48,10 +56,14 @@ def summary(state: State, build_: Build) -> dict[str, Any]:
     }
 
 
-def job(state: State, build_: BuildId, job_: Job) -> dict[str, Any]:
-    failure = state.graphs[build_].failures.get(job_.id)
-    result = state.results.get((job_.id, job_.digest))
-    counted = failure or result
+def _ended_as(state: State, graph: Graph, job_: Job) -> JobFailed | Result | None:
+    if job_.status is JobStatus.FAILED:
+        return graph.failures[job_.id]
+    return state.results.get((job_.id, job_.digest)) if job_.status is JobStatus.SUCCEEDED else None
+
+
+def job(job_: Job, ended_as: JobFailed | Result | None) -> dict[str, Any]:
+    failure = ended_as if isinstance(ended_as, JobFailed) else None
     return {
         "id": job_.id,
         "name": job_.spec.name,
@@ -65,8 +77,8 @@ def job(state: State, build_: BuildId, job_: Job) -> dict[str, Any]:
         "ended_at": job_.ended_at or None,
         "exit_code": failure.exit_code if failure else (0 if job_.status is JobStatus.SUCCEEDED else None),
         "error": failure.error if failure else None,
-        "stdout_bytes": counted.stdout_bytes if counted else 0,
-        "stderr_bytes": counted.stderr_bytes if counted else 0,
+        "stdout_bytes": ended_as.stdout_bytes if ended_as else 0,
+        "stderr_bytes": ended_as.stderr_bytes if ended_as else 0,
         "reason": job_.note,
         "reused": job_.note == "reused",
     }
@@ -103,17 +115,27 @@ def worker(state: State, worker_: Worker) -> dict[str, Any]:
 async def output(
     parts: Parts, build_: BuildId, id_: JobId, stream: str, offset: int, *, follow: bool
 ) -> AsyncIterator[bytes]:
-    """A job's output from `offset` (bytes) on; with `follow` until the job has ended.
+    """A job's output from `offset` (bytes) on; with `follow` until its lease has ended.
 
-    Follows the lease that runs the job when the first byte is asked for.
+    It is the output of one lease, the one that runs the job when the first byte is asked for, or the next
+    one where none does: another attempt is another output, in which `offset` would mean something else.
     """
-    while True:
-        job_ = parts.core.state.job(build_, id_)
-        has_ended = job_.status in JOB_ENDED
-        if job_.lease:
-            while data := await parts.outputs.read(job_.lease, stream, offset, READ_BYTES):
-                yield data
-                offset += len(data)
+    lease = await _lease(parts, build_, id_, follow=follow)
+    while lease:
+        has_ended = lease not in parts.core.state.leases
+        while data := await parts.outputs.read(lease, stream, offset, READ_BYTES):
+            yield data
+            offset += len(data)
         if has_ended or not follow or parts.journal.is_stopping:
             return
-        await parts.outputs.wait(job_.lease, stream, offset, LOOK_SECONDS)
+        await parts.outputs.wait(lease, stream, offset, LOOK_SECONDS)
+
+
+async def _lease(parts: Parts, build_: BuildId, id_: JobId, *, follow: bool) -> LeaseId:
+    while True:
+        position = parts.journal.durable
+        job_ = parts.core.state.job(build_, id_)
+        is_final = job_.lease or job_.status in JOB_ENDED or parts.journal.is_stopping
+        if is_final or not follow:
+            return job_.lease
+        await parts.journal.grown(position, Subject.build(build_))  # as long as the client cares to wait
