@@ -49,6 +49,7 @@ class JobInfo:
     id: str
     state: str
     name: str = ""
+    attempt: int = 0
     stdout_bytes: int = 0
     stderr_bytes: int = 0
 

@@ -11,20 +11,21 @@ import trio
 from clients import wire
 from clients.backoff import Backoff
 from clients.cli import printing
-from clients.cli.api import Api
+from clients.cli.api import Api, JobInfo
 from clients.cli.sanitise import Sanitiser
 from events.transitions import JOB_ENDED
 
 GIVE_UP_SECONDS = 300.0
 # A job may be silent for long; the connection is then renewed, and what came meanwhile is not lost.
 SILENCE_SECONDS = 600.0
+AGAIN_SECONDS = 0.5
 
 
 async def copy(api: Api, build: str, job: str, streams: Sequence[str], *, follow: bool, as_json: bool) -> int:
     """Print what the job printed; followed, both streams at once until the job has ended."""
     identifier = await api.find_build(build)
     found = await api.find_job(identifier, job)
-    source = Source(api, identifier, found.id, follow=follow)
+    source = Source(api, identifier, found, follow=follow)
     writers = {stream: writer(stream, streams, as_json=as_json) for stream in streams}
     if not follow:
         for stream in streams:
@@ -40,7 +41,9 @@ class Writer:
     """One stream's way out: as bytes, made harmless for a terminal, or as lines of JSON."""
 
     def __init__(self, stream: str, file: BinaryIO, *, as_json: bool, is_tty: bool) -> None:
+        # Bytes of this attempt so far.
         self.size = 0
+        self._attempt = 1
         self._stream = stream
         self._file = file
         self._as_json = as_json
@@ -49,11 +52,18 @@ class Writer:
 
     def __call__(self, data: bytes) -> None:
         if self._as_json:
-            text = self._decoder.decode(data)
-            printing.as_json({"stream": self._stream, "offset": self.size, "bytes": len(data), "text": text})
+            place = {"stream": self._stream, "attempt": self._attempt, "offset": self.size}
+            printing.as_json(place | {"bytes": len(data), "text": self._decoder.decode(data)})
         else:
             self._put(self._sanitiser.feed(data).encode() if self._sanitiser else data)
         self.size += len(data)
+
+    def begin(self, attempt: int) -> None:
+        """What comes now is another attempt's output, from its first byte."""
+        if not self._as_json:
+            printing.note(f"{self._stream} of attempt {attempt}; the one before was lost")
+        self._attempt, self.size = attempt, 0
+        self._decoder.reset()
 
     def close(self) -> None:
         if self._sanitiser and not self._as_json:
@@ -65,10 +75,10 @@ class Writer:
 
 
 class Source:
-    """The output of one job; where a connection breaks, the next one goes on at the same byte."""
+    """The output of one job: after an outage on from the same byte, after a lost attempt the next one's."""
 
     def __init__(
-        self, api: Api, build: str, job: str, *, follow: bool, chance: random.Random | None = None
+        self, api: Api, build: str, job: JobInfo, *, follow: bool, chance: random.Random | None = None
     ) -> None:
         self._api = api
         self._build = build
@@ -79,21 +89,30 @@ class Source:
     async def copy(self, stream: str, write: Writer) -> None:
         """Write the whole stream. Raises `Unreachable` after minutes without a connection."""
         backoff = Backoff(self._chance, seconds=GIVE_UP_SECONDS)
-        has_ended = False
-        while not has_ended:
+        attempt = max(1, self._job.attempt)
+        while True:
             try:
-                has_ended = await self._copy_once(stream, write, backoff) and await self._has_ended()
+                is_over = await self._copy_once(stream, write, backoff)
+                job = await self._look() if is_over and self._follow else self._job
             except wire.Unreachable:
                 delay = backoff.next_delay(trio.current_time())
                 if delay is None:
                     raise
                 await trio.sleep(delay)
+                continue
+            if self._follow and job.attempt > attempt:
+                attempt = job.attempt
+                write.begin(attempt)
+            elif is_over and (not self._follow or job.state in JOB_ENDED):
+                break
+            elif is_over:
+                await trio.sleep(AGAIN_SECONDS)  # a coordinator that stops ends its streams too
         write.close()
 
     async def _copy_once(self, stream: str, write: Writer, backoff: Backoff) -> bool:
         with trio.move_on_after(SILENCE_SECONDS) as silence:
             async with self._api.output(
-                self._build, self._job, stream, offset=write.size, follow=self._follow
+                self._build, self._job.id, stream, offset=write.size, follow=self._follow
             ) as response:
                 async for chunk in response:
                     backoff.reset()
@@ -103,12 +122,9 @@ class Source:
             backoff.reset()  # there was a connection, it just had nothing to say
         return not silence.cancelled_caught
 
-    async def _has_ended(self) -> bool:
-        """Is the end of the stream the end of the job? A coordinator that stops ends its streams too."""
-        if not self._follow:
-            return True
+    async def _look(self) -> JobInfo:
         jobs = (await self._api.build(self._build)).jobs
-        return any(job.id == self._job and job.state in JOB_ENDED for job in jobs)
+        return next((job for job in jobs if job.id == self._job.id), self._job)
 
 
 def writer(stream: str, wanted: Sequence[str], *, as_json: bool) -> Writer:

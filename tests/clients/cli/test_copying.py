@@ -13,10 +13,10 @@ COMPILE, LINK = "c1" * 20, "12" * 20
 PATH = f"/api/builds/{BUILD}/jobs/{COMPILE}/output"
 
 
-def coordinator(*names: str, state: str = "succeeded") -> ScriptedCoordinator:
+def coordinator(*names: str, state: str = "succeeded", attempt: int = 1) -> ScriptedCoordinator:
     scripted = ScriptedCoordinator()
     jobs = [
-        {"id": COMPILE, "name": "compile/foo.o", "state": state},
+        {"id": COMPILE, "name": "compile/foo.o", "state": state, "attempt": attempt},
         {"id": LINK, "name": "link", "state": "blocked"},
         *({"id": f"{n:040x}", "name": name, "state": "running"} for n, name in enumerate(names)),
     ]
@@ -89,6 +89,30 @@ async def test_the_end_of_a_stream_is_not_the_end_of_the_job() -> None:
     async with serving(scripted) as url:
         done = await terzetto("output", BUILD, "c1", "--stream", "stdout", "--follow", url=url)
     assert done == (0, "one two", "")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_a_lost_attempt_is_followed_by_the_next(as_json: bool) -> None:
+    """The next attempt's output is told from its first byte, and that it is another's."""
+    scripted = coordinator(state="running")
+
+    async def is_lost(peer: Peer) -> None:
+        scripted.blobs.update(coordinator(attempt=2).blobs)
+        await peer.answer(b"one\n")
+
+    scripted.instead[f"GET {PATH}"] = [is_lost, says(b"two\n")]
+    more = ["--json"] if as_json else []
+    async with serving(scripted) as url:
+        done = await terzetto("output", BUILD, "c1", "--stream", "stdout", "--follow", *more, url=url)
+    assert [query["from"] for query in scripted.queries if query] == ["0", "0"]
+    if as_json:
+        lines = [json.loads(line) for line in done.out.splitlines()]
+        assert [(line["attempt"], line["offset"], line["text"]) for line in lines] == [
+            (1, 0, "one\n"),
+            (2, 0, "two\n"),
+        ]
+    else:
+        assert done == (0, "one\ntwo\n", "stdout of attempt 2; the one before was lost\n")
 
 
 async def test_at_a_terminal_it_is_harmless() -> None:
