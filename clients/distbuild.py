@@ -135,6 +135,8 @@ class HeartbeatRequest:
     dropped_artifacts: tuple[str, ...] = extension(())
     # A worker that is draining takes no further jobs.
     draining: bool = extension(False)
+    # Its last words: what it holds is out of reach from now on.
+    leaving: bool = extension(False)
 
 
 @frozen(kw_only=True)

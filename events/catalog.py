@@ -82,7 +82,7 @@ class HeartbeatReceived:
 
     `unreported`: live leases of this worker that it does not say it runs (they are owed to it);
     `strays`: leases or jobs it says it runs or ran that are not leased to it; `mute`: it says nothing
-    about what it runs.
+    about what it runs; `draining`: it takes no more jobs; `leaving`: these are its last words.
     """
 
     worker: WorkerId
@@ -92,6 +92,7 @@ class HeartbeatReceived:
     strays: tuple[str, ...] = ()
     finished: tuple[LeaseId, ...] = ()
     draining: bool = False
+    leaving: bool = False
 
 
 @frozen(kw_only=True)

@@ -126,6 +126,7 @@ class Heartbeat:
     labels: dict[str, str] = field(factory=dict)
     native: bool = False
     draining: bool = False
+    leaving: bool = False
 
 
 @frozen(kw_only=True)

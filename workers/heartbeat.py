@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 import trio
+from attrs import evolve
 
 from clients import wire
 from clients.backoff import Backoff
@@ -61,13 +62,14 @@ class Heartbeats:
         """Say that this worker goes, with the results that are left; gives up after a short while."""
         with trio.move_on_after(FAREWELL_SECONDS):
             while True:
-                request = self._machine.request()
+                is_last = not self._machine.has_news
+                request = evolve(self._machine.request(), leaving=is_last)
                 try:
                     self._take(request, await self._client.heartbeat(request, wait_seconds=0.0))
                 except (wire.Unreachable, wire.Refused, Malformed) as error:
                     log.warning("left without a word", error=str(error))
                     return
-                if not self._machine.has_news:
+                if is_last:
                     return
 
     async def _beat(self) -> None:

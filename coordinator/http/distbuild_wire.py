@@ -91,6 +91,7 @@ def heartbeat(sent: wire.HeartbeatRequest, finished: tuple[Result, ...]) -> Hear
         labels=sent.labels,
         native=native,
         draining=sent.draining,
+        leaving=sent.leaving,
     )
 
 

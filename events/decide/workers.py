@@ -40,12 +40,15 @@ def heartbeat(state: State, command: Heartbeat, context: Context) -> Iterator[Ev
         strays=report.strays,
         finished=tuple(lease.id for lease, _ in report.finished),
         draining=command.draining,
+        leaving=command.leaving,
     )
     for lease, result in report.finished:
         yield from _answer(state, lease, result)
     yield from _inventory(state, command, report)
     yield from _reclaim(state, command, report, context.now)
-    if not command.draining:
+    if command.leaving:
+        yield from _lose(state, command.worker, "left")
+    elif not command.draining:
         owed = sum(lease.id in state.leases for lease in report.unreported)
         yield from _grant(
             state, command.worker, _room(state, command.worker, command.slots_free - owed), context
@@ -220,7 +223,7 @@ def _reclaim(state: State, command: Heartbeat, report: _Report, now: float) -> I
     what it runs, once their time limit is over: the answer that held them may have been lost.
     """
     for lease in report.unreported:
-        if command.draining:
+        if command.draining or command.leaving:
             yield from release(state, lease.id, "handed-back")
         elif lease.leased_at + state.settings.lease_seconds < now:
             yield from release(state, lease.id, "never-taken")

@@ -389,9 +389,10 @@ async def test_draining_hands_everything_back(autojump_clock: MockClock) -> None
         with trio.fail_after(3):
             await world.jobs.drain()
             await world.heartbeats.farewell()
-        last = world.heard[-1].report
-        assert (last.draining, last.free_slots, last.running_leases) == (True, 0, ())
-        assert [result.lease for result in last.finished_job] == ["la"]
+        results, last = (heard.report for heard in world.heard[-2:])
+        assert [result.lease for result in results.finished_job] == ["la"]
+        assert (results.draining, results.leaving) == (True, False)
+        assert (last.draining, last.leaving, last.free_slots, last.running_leases) == (True, True, 0, ())
         assert world.executor.killed == [B]
         assert sorted(world.executor.started) == [A, B]
 

@@ -9,9 +9,12 @@ from events.catalog import (
     BuildFailed,
     BuildSucceeded,
     HeartbeatReceived,
+    JobBlocked,
     JobCancelled,
     JobLeased,
+    JobQueued,
     JobReleased,
+    JobReopened,
     JobSucceeded,
     TimePassed,
     WorkerJoined,
@@ -125,6 +128,21 @@ def test_a_draining_worker_gets_nothing_new() -> None:
     story.then(heard(free=2, unreported=(LEASE,), draining=True), handed_back)
     story.when(RequestWork(worker=W, slots_free=1)).then()
     story.when(beat(slots=2, free=1)).then(heard(), leased(B, 2))
+
+
+def test_a_worker_that_leaves_takes_its_artifacts_out_of_reach() -> None:
+    """What only it holds is made again where it is still needed, before anybody looks for it in vain."""
+    story = Story().given(beat(), start(job(A), job(B, A)), READY, beat())
+    story.given(beat(free=0, finished=(Result(job=A, lease=LEASE),)))
+    made_of = story.digest(A)
+    story.when(beat(free=0, draining=True, leaving=True)).then(
+        heard(free=0, draining=True, leaving=True),
+        WorkerLost(worker=W, reason="left"),
+        JobBlocked(build=BUILD, job=B, reason="artifact-lost"),
+        JobReopened(build=BUILD, job=A, reason="artifact-lost"),
+        JobQueued(build=BUILD, job=A, digest=made_of),
+    )
+    assert not story.state.workers[W].alive
 
 
 def test_a_worker_may_say_later_what_it_has() -> None:
