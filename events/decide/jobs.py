@@ -210,9 +210,7 @@ def _reopen(state: State, build: BuildId, lost: Iterable[JobId], reason: str) ->
         yield JobReopened(build=build, job=job.id, reason=reason)
         reopened.append(job.id)
         pending.extend(job.spec.deps)
-    if reopened:
-        yield from settle(state, build, [id_ for id_ in reopened if is_ready(graph.jobs[id_])])
-        yield from conclude(state, build)
+    yield from settle(state, build, [id_ for id_ in reopened if is_ready(graph.jobs[id_])])
 
 
 def _has_to_run_again(state: State, graph: Graph, job: Job) -> bool:

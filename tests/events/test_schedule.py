@@ -226,6 +226,14 @@ def test_a_younger_build_waits_while_an_older_needs_the_artifact() -> None:
     assert story.when(beat(slots=2, free=2)).leases() == [(B, W, "holds-dependency")]
 
 
+def test_an_older_build_that_has_yet_to_make_the_artifact_does_not_need_it() -> None:
+    """It will make its own; W has what an even older build made that has ended."""
+    story = Story().given(start(job(A)), READY, beat())
+    story.given(beat(free=0, finished=(Result(job=A, lease=lease_id(1)),)))
+    story.given(start(job(A), job(B)), start(job(A, say="other")), FinishUpload(build=build_id(3)))
+    assert story.when(beat()).leases() == [(A, W, "first-come")]
+
+
 def test_an_older_build_takes_what_it_needs_from_a_younger() -> None:
     """So of two builds that contend for one id, one always gets on; the other makes the artifact again."""
     story = Story().given(start(job(A)), start(job(A, say="other"), job(C, A), job(D, A)), READY_TOO, beat())
@@ -253,3 +261,10 @@ def test_opens_at_tells_when_to_look_again() -> None:
     assert opens_at(story.state) == CACHE + DEPS
     story.given(start(job(B)), READY_TOO)
     assert opens_at(story.state) == 0.0
+
+
+def test_opens_at_is_the_earliest_of_all_lines() -> None:
+    """One job of the build waits for a holder of its result, the other for one of its dependency."""
+    story = Story().given(beat(V, 0, added=(B,)), start(job(A), job(B, A), job(C, A)), READY, beat())
+    story.given(beat(free=0, finished=(Result(job=A, lease=lease_id(1)),)))
+    assert opens_at(story.state) == DEPS

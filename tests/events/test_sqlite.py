@@ -273,8 +273,18 @@ def test_a_newer_format_is_left_alone(log: SqliteLog, path: Path) -> None:
 def test_an_unknown_type_is_from_the_future(log: SqliteLog, path: Path) -> None:
     """Written by a version that knows more."""
     log.append([record(1)])
-    alter(path, "UPDATE records SET type = 'JobTeleported'")
+    alter(
+        path, "UPDATE records SET type = 'JobTeleported', text = replace(text, 'TimePassed', 'JobTeleported')"
+    )
     with pytest.raises(LogFromTheFuture, match="JobTeleported"):
+        log.read()
+
+
+def test_an_unknown_type_that_its_text_does_not_know_is_damage(log: SqliteLog, path: Path) -> None:
+    """Upgrading would not help."""
+    log.append([record(1)])
+    alter(path, "UPDATE records SET type = 'TimePasseD'")
+    with pytest.raises(CorruptLog, match="record 1 was altered"):
         log.read()
 
 
