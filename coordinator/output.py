@@ -179,6 +179,10 @@ class OutputStore:
         with trio.move_on_after(seconds):
             await self.grown(lease, stream, offset)
 
+    def has_printed(self, lease: LeaseId) -> bool:
+        """Has the live lease handed anything over, to this process?"""
+        return lease in self._live
+
     def open_leases(self) -> set[LeaseId]:
         """Leases that have printed something, or are followed, and have not been finished."""
         return self._live.keys() | self._grown.keys()

@@ -37,24 +37,27 @@ async def keep(
     for report in reports:
         live = core.state.leases_of.get(worker, {}).get(report.job)
         sizes = (0, 0)
-        if live is not None and report.lease in ("", live) and report.has_output:
+        if live is not None and report.lease in ("", live):
             sizes = await _keep_output(outputs, live, report)
         results.append(_result(report, *sizes))
     return tuple(results)
 
 
 async def _keep_output(outputs: OutputStore, lease: LeaseId, report: Report) -> tuple[int, int]:
+    if not (report.has_output or outputs.has_printed(lease)):
+        return 0, 0
     given = (
         Piece(stream="stdout", offset=report.stdout_offset, data=report.stdout),
         Piece(stream="stderr", offset=report.stderr_offset, data=report.stderr),
     )
-    await outputs.seal(lease, [_closing_gap(piece, outputs.size(lease, piece.stream)) for piece in given])
+    await outputs.seal(lease, [_closing_gap(outputs, lease, piece) for piece in given])
     stdout_bytes, stderr_bytes = (outputs.size(lease, stream) for stream in STREAMS)
     return stdout_bytes, stderr_bytes
 
 
-def _closing_gap(piece: Piece, size: int) -> Piece:
+def _closing_gap(outputs: OutputStore, lease: LeaseId, piece: Piece) -> Piece:
     """What the worker had streamed may be gone after a power cut; it has no more to give than this."""
+    size = outputs.size(lease, piece.stream) if piece.offset else 0
     if piece.offset <= size:
         return piece
     lost = f"\n…{piece.offset - size} bytes were lost…\n".encode()

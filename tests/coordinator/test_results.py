@@ -44,6 +44,18 @@ async def test_the_rest_is_joined_to_what_was_streamed(tmp_path: Path) -> None:
         assert result.stdout_bytes == 17
 
 
+async def test_streamed_output_counts_though_the_result_brings_none(tmp_path: Path) -> None:
+    """Whatever the result says about it."""
+    outputs = OutputStore(tmp_path)
+    async with running() as core:
+        await build(core, job("a"))
+        await core.submit(beat())
+        lease = core.state.leases_of[WORKER][job_id("a")]
+        await outputs.append(lease, "stderr", 0, b"streamed")
+        (result,) = await keep(core, outputs, WORKER, [Report(job=job_id("a"), lease=lease)])
+        assert (result.stdout_bytes, result.stderr_bytes) == (0, 8)
+
+
 async def test_a_hole_in_the_output_fails_no_heartbeat(tmp_path: Path) -> None:
     """What was streamed before a power cut may be gone; the worker could report for ever otherwise."""
     outputs = OutputStore(tmp_path)

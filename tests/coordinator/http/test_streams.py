@@ -281,7 +281,7 @@ async def until_cancelled(live: Live, stream: Build) -> None:
 
 async def test_a_viewer_that_does_not_read_harms_nobody(tmp_path: Path) -> None:
     """It lags behind; builds and other viewers go on."""
-    jobs = [{"ID": f"{number:040x}", "Name": "x" * 200} for number in range(20_000)]
+    jobs = [{"ID": f"{number:040x}", "Name": "x" * 200} for number in range(8_000)]
     async with running(tmp_path) as live:
         async with started(live, {"Graph": {"Jobs": jobs}}) as stream:
             raw = await live.connect()
@@ -291,7 +291,7 @@ async def test_a_viewer_that_does_not_read_harms_nobody(tmp_path: Path) -> None:
                 with trio.fail_after(20):
                     await live.heartbeat()
                     await live.post(f"/api/builds/{stream.id}/cancel")
-                    assert len(await lines_of(live, f"/api/builds/{stream.id}/events")) == 40_003
+                    assert len(await lines_of(live, f"/api/builds/{stream.id}/events")) == 16_003
         await raw.aclose()
 
 
