@@ -135,6 +135,25 @@ async def test_a_newer_heartbeat_supersedes_even_if_it_does_not_wait(autojump_cl
         assert older.answer == Answer()
 
 
+async def test_of_two_that_wait_at_once_the_later_is_called(autojump_clock: MockClock) -> None:
+    """However close together they came."""
+    async with floor() as at:
+        await at.core.submit(beat())
+        called: list[tuple[str, bool]] = []
+
+        async def wait(name: str) -> None:
+            called.append((name, await at.dispatch.wait(WORKER, 1, 10.0)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, "earlier")
+            await wait_all_tasks_blocked()
+            nursery.start_soon(wait, "later")
+            await wait_all_tasks_blocked()
+            assert called == [("earlier", False)]
+            await build(at.core, job("a"))
+        assert called == [("earlier", False), ("later", True)]
+
+
 async def test_a_worker_that_has_hung_up_is_not_called(autojump_clock: MockClock) -> None:
     """The job goes at once to the one that still waits."""
     async with floor() as at, trio.open_nursery() as nursery:
