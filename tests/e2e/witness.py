@@ -1,14 +1,12 @@
 """Somebody who remembers all that a coordinator ever said or acknowledged, over any number of its lives."""
 
 import json
-import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import trio
 
 from clients import wire
-from clients.backoff import persist
 from clients.distbuild import BuildRequest, SignalRequest, UploadDone
 from clients.distbuild_client import DistbuildClient
 from clients.graph import GraphBuilder, output
@@ -65,7 +63,6 @@ class Client:
         self.signals: list[str] = []
         self._farm = farm
         self._client = DistbuildClient(farm.client)
-        self._chance = random.Random(name)
         self._name = name
         self._stopping = False
 
@@ -98,4 +95,10 @@ class Client:
         self.signals.append(build)
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        return await persist(attempt, chance=self._chance, seconds=PATIENCE_SECONDS)
+        """Again and again, and soon: whoever backs off is no load."""
+        with trio.fail_after(PATIENCE_SECONDS):
+            while True:
+                try:
+                    return await attempt()
+                except wire.Unreachable:
+                    await trio.sleep(RETRY_SECONDS)
