@@ -73,6 +73,23 @@ def extension(default: Any) -> Any:
     return attrs.field(default=default, metadata={"extension": True})
 
 
+def null_when_empty(cls: type[attrs.AttrsInstance], *names: str) -> None:
+    """From now on write an empty list in these fields of `cls` as null, as Go writes one that was never set.
+
+    To some Go programs a list that is there and empty is not the same as none.
+    """
+    plainly = make_dict_unstructure_fn(cls, _strict, **_renames(attrs.resolve_types(cls)))
+    keys = [wire_name(name) for name in names]
+
+    def write_nulls(value: Any) -> dict[str, Any]:
+        plain = plainly(value)
+        for key in keys:
+            plain[key] = plain[key] or None
+        return plain
+
+    _strict.register_unstructure_hook(cls, write_nulls)
+
+
 def wire_name(name: str) -> str:
     """`missing_files` → `MissingFiles`, `worker_id` → `WorkerID`: Go's spelling of a field."""
     return "".join("ID" if part == "id" else part.capitalize() for part in name.split("_"))

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from clients import codec
 from clients.codec import Malformed, extension
 from events.catalog import Command
 
@@ -24,6 +25,8 @@ PATH_ARTIFACT = "/artifact"
 # One command: `exec` runs a program, else `cat_template` is written to the file `cat_output`. It goes from
 # the client through the log to the worker as it is, so all three share one type.
 Cmd: TypeAlias = Command
+# Some workers run whatever `Exec` is not null, and panic if it is empty.
+codec.null_when_empty(Cmd, "exec", "environ")
 
 
 @frozen(kw_only=True)

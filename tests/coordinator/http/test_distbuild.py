@@ -380,6 +380,21 @@ async def test_a_job_spec_is_flat_and_complete(tmp_path: Path) -> None:
         }
 
 
+async def test_what_go_leaves_unset_stays_null(tmp_path: Path) -> None:
+    """Some workers run whatever `Exec` is not null, and panic if it is empty."""
+    command = {
+        "Exec": None,
+        "Environ": None,
+        "WorkingDirectory": "",
+        "CatTemplate": "OK",
+        "CatOutput": "{{.OutputDir}}/out.txt",
+    }
+    request = graph({**job("a"), "Cmds": [command, {**command, "Exec": []}]})
+    async with running(tmp_path) as live, started(live, request) as stream:
+        await stream.done()
+        assert (await live.heartbeat())["JobsToRun"][A]["Cmds"] == [command, command]
+
+
 async def test_reused_dependencies_have_a_place_too(tmp_path: Path) -> None:
     """A worker that lacks one of them would panic."""
     async with running(tmp_path) as live:
