@@ -247,6 +247,8 @@ class Machine:
         known = None if spec.lease else self._remembered.get(JobId(spec.id))
         if known is not None:
             self._finished[key] = known
+            # Whoever has forgotten the result has forgotten where its artifact is, too.
+            self._added[JobId(spec.id)] = ""
         else:
             self._waiting[key] = spec
 

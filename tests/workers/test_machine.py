@@ -253,6 +253,18 @@ def test_such_a_coordinator_gets_a_known_result_without_a_run() -> None:
     assert story.machine.request().finished_job == (_result(A, stdout="b3V0"),)
 
 
+def test_with_a_known_result_its_artifact_is_announced_again() -> None:
+    """Such a coordinator has started anew: without the artifact's place it cannot run what depends on it."""
+    story = Story()
+    story.given(_spec(A))
+    story.ended(A)
+    story.machine.artifact_changed(A, "")
+    story.given()
+    assert story.machine.request().added_artifacts == ()
+    story.given(_spec(A))
+    assert story.machine.request().added_artifacts == (A,)
+
+
 def test_a_failure_or_a_lost_artifact_is_run_again() -> None:
     """Only a success whose artifact is still here is as good as a run."""
     story = Story()
