@@ -16,6 +16,8 @@ from events.state import State
 
 # The distbuild workers of others often ask in a tight loop; an idle one is held this long.
 IDLE_SECONDS = 0.2
+# One that has jobs running and does not say so is held only this long, since their results wait behind it.
+MUTE_SECONDS = 0.02
 WAIT_SECONDS_MAX = 60.0
 
 
@@ -71,16 +73,20 @@ class Heartbeats:
         return await self._core.ask(asked, partial(answer, command))
 
     def _patience(self, command: Heartbeat, wait_seconds: float | None) -> float:
-        """A report of others that carries news, or comes with jobs running, is answered at once."""
         if self._core.journal.is_stopping:
             return 0.0
         if wait_seconds is None:
-            has_news = command.running or command.finished or not command.slots_free
-            wait_seconds = 0.0 if has_news else IDLE_SECONDS
+            wait_seconds = self._usual_patience(command)
         settings = self._core.state.settings
         # Whoever is held is silent meanwhile, and must not be taken for lost because of that.
         unnoticed = min(settings.lease_seconds, settings.worker_silence_seconds) / 2
         return min(wait_seconds, unnoticed, WAIT_SECONDS_MAX)
+
+    def _usual_patience(self, command: Heartbeat) -> float:
+        """A report of others that carries news, or comes with jobs running, is answered at once."""
+        if command.running or command.finished or not command.slots_free:
+            return 0.0
+        return MUTE_SECONDS if is_mute(command, self._core.state) else IDLE_SECONDS
 
 
 def answer(command: Heartbeat, state: State, records: Sequence[Record]) -> Answer:
@@ -91,10 +97,10 @@ def answer(command: Heartbeat, state: State, records: Sequence[Record]) -> Answe
     events = [record.event for record in records]
     new = {event.lease for event in events if isinstance(event, JobLeased) and event.worker == command.worker}
     reported = set(command.running or ())
-    is_mute = command.running is None and command.slots_free < state.workers[command.worker].slots
+    says_nothing = is_mute(command, state)
     assignments = []
     for job, id_ in state.leases_of.get(command.worker, {}).items():
-        owed = id_ in new or not (is_mute or (id_ if command.native else job) in reported)
+        owed = id_ in new or not (says_nothing or (id_ if command.native else job) in reported)
         assigned = assignment(state, state.leases[id_]) if owed else None
         if assigned is not None:
             assignments.append(assigned)
@@ -105,6 +111,11 @@ def answer(command: Heartbeat, state: State, records: Sequence[Record]) -> Answe
         and not command.slots
         and any(isinstance(event, WorkerJoined) for event in events),
     )
+
+
+def is_mute(command: Heartbeat, state: State) -> bool:
+    """Does it run something and not say what? Go writes an empty list as null, too."""
+    return command.running is None and command.slots_free < state.workers[command.worker].slots
 
 
 def assignment(state: State, lease: Lease) -> Assignment | None:

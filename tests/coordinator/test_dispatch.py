@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
-from coordinator.heartbeats import IDLE_SECONDS, Answer, Heartbeats
+from coordinator.heartbeats import IDLE_SECONDS, MUTE_SECONDS, Answer, Heartbeats
 from events.catalog import WorkRequested
 from events.commands import CancelBuild, Heartbeat, Result, Settings
 from events.ids import LeaseId, WorkerId
@@ -267,6 +267,16 @@ async def test_a_worker_of_others_is_held_only_while_it_is_idle(
         began = trio.current_time()
         assert await at.heartbeats.take(plain(WORKER, **fields), None) == Answer()
         assert trio.current_time() - began == pytest.approx(held_seconds)
+
+
+async def test_a_mute_worker_s_results_do_not_wait_for_long(autojump_clock: MockClock) -> None:
+    """It has room left and says nothing of the job it runs, which may end at any moment."""
+    async with floor() as at:
+        await build(at.core, job("a"))
+        assert (await at.heartbeats.take(plain(running=None, slots_free=2), None)).assignments
+        began = trio.current_time()
+        assert await at.heartbeats.take(plain(running=None, slots_free=1), None) == Answer()
+        assert trio.current_time() - began == pytest.approx(MUTE_SECONDS)
 
 
 async def test_a_lost_answer_is_given_again(autojump_clock: MockClock) -> None:
