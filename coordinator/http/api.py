@@ -18,7 +18,6 @@ from events.commands import CancelBuild
 from events.errors import (
     ARTIFACT_UNKNOWN,
     CATALOG,
-    INTERNAL,
     LEASE_ENDED,
     MALFORMED,
     OUTPUT_GAP,
@@ -45,10 +44,7 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @api.errorhandler(Exception)
     async def refuse(error: Exception) -> Response:
-        rejected = as_rejected(error)
-        if rejected.code is INTERNAL:
-            raise error
-        return answer_json(rejected)
+        return answer_json(as_rejected(error))
 
     return api
 

@@ -13,12 +13,12 @@ from clients.server import receive_body, receive_chunks
 from coordinator.builds import start
 from coordinator.follow import Follower
 from coordinator.http import distbuild_wire as translate
-from coordinator.http.errors import STATUS, as_rejected
+from coordinator.http.errors import as_rejected, status_of
 from coordinator.parts import Parts
 from coordinator.results import keep
 from coordinator.statuses import statuses
 from events.commands import CancelBuild, FinishUpload
-from events.errors import INTERNAL, SOURCE_UNKNOWN, Family, Rejected
+from events.errors import SOURCE_UNKNOWN, Family, Rejected
 from events.ids import BuildId, Position, SourceId
 
 HEARTBEAT_BYTES_MAX = 64 << 20
@@ -89,10 +89,7 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @dialect.errorhandler(Exception)
     async def refuse(error: Exception) -> Response:
-        rejected = as_rejected(error)
-        if rejected.code is INTERNAL:
-            raise error
-        return _refusal(rejected)
+        return _refusal(as_rejected(error))
 
     return dialect
 
@@ -112,8 +109,7 @@ def _json(body: bytes) -> Response:
 
 
 def _refusal(rejected: Rejected) -> Response:
-    family = rejected.code.family
-    status = STATUS[family] if family in TELLING else 400
+    status = status_of(rejected.code) if rejected.code.family in TELLING else 400
     if request.path.endswith(wire.PATH_BUILD):
         failed = wire.StatusUpdate(build_failed=wire.BuildFailed(error=str(rejected)))
         return Response(translate.line(failed), status, content_type=JSON)

@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 import structlog
-from quart import Response, url_for
+from quart import Response, current_app, url_for
 from werkzeug.exceptions import HTTPException
 
 from clients.codec import Malformed, dumps
@@ -25,7 +25,7 @@ STATUS = {
 
 
 def as_rejected(error: Exception) -> Rejected:
-    """Whatever a handler may meet that is the caller's to know, as one of our refusals."""
+    """Whatever a handler may meet, as one of our refusals; a bug is told in our own log only."""
     if isinstance(error, Rejected):
         return error
     if isinstance(error, Malformed):
@@ -35,7 +35,14 @@ def as_rejected(error: Exception) -> Rejected:
     if isinstance(error, HTTPException):
         reason = "" if error.code == 404 else error.description or ""
         return Rejected(_code_of(error.code or 500), reason)
+    assert error.__traceback__ is not None, "it was raised"
+    current_app.log_exception((type(error), error, error.__traceback__))
     return Rejected(INTERNAL)
+
+
+def status_of(code: Code) -> int:
+    """The HTTP status that says most."""
+    return 500 if code is INTERNAL else STATUS[code.family]
 
 
 def answer_json(error: Rejected, status: int | None = None, **more: object) -> Response:
@@ -53,14 +60,14 @@ def answer_json(error: Rejected, status: int | None = None, **more: object) -> R
         **more,
     }
     log.info("refused", code=code.code, reason=error.reason, operation_id=body["operation_id"])
-    return Response(dumps(body), status or STATUS[code.family], content_type="application/json")
+    return Response(dumps(body), status or status_of(code), content_type="application/json")
 
 
 def describe(code: Code) -> dict[str, Any]:
     """An entry of the catalog as JSON values."""
     return {
         "code": code.code,
-        "status": STATUS[code.family],
+        "status": status_of(code),
         "title": code.title,
         "fix": code.fix,
         "href": _href(code),

@@ -12,7 +12,7 @@ from coordinator.http import api, distbuild, streams
 from coordinator.http.errors import answer_json, as_rejected
 from coordinator.http.metrics import exposition
 from coordinator.parts import Parts
-from events.errors import INTERNAL, ROUTE_UNKNOWN, STOPPING, Rejected
+from events.errors import ROUTE_UNKNOWN, STOPPING, Rejected
 
 JSON = "application/json"
 PAGE_POLICY = (
@@ -55,10 +55,6 @@ def application(parts: Parts) -> App:
     @app.errorhandler(Exception)
     async def refuse(error: Exception) -> Response:
         rejected = as_rejected(error)
-        if rejected.code is INTERNAL:
-            app.log_exception((type(error), error, error.__traceback__))  # type: ignore[arg-type]
-        if rejected.code is INTERNAL:
-            return answer_json(rejected, 500)
         return answer_json(rejected, error.code if isinstance(error, HTTPException) else None)
 
     return app
