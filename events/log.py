@@ -57,17 +57,21 @@ class LogFromTheFuture(LogError):
     """A newer Terzetto wrote this log."""
 
 
-class Log(Protocol):
-    """Appends are all or nothing, and durable on return."""
-
-    def append(self, records: Sequence[Record]) -> list[bytes]:
-        """Store the records and return their texts; raises `LogFull` (nothing stored) or `LogError`."""
-        ...
+class Readable(Protocol):
+    """A log as those see it who only look."""
 
     def read(
         self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
     ) -> list[Entry]:
         """Up to `limit` records beyond `after`, of one subject or of all."""
+        ...
+
+
+class Log(Readable, Protocol):
+    """Appends are all or nothing, and durable on return."""
+
+    def append(self, records: Sequence[Record]) -> list[bytes]:
+        """Store the records and return their texts; raises `LogFull` (nothing stored) or `LogError`."""
         ...
 
     def head(self) -> Position:
@@ -100,15 +104,15 @@ def link(previous: bytes, text: bytes) -> bytes:
     return sha256(previous + text).digest()
 
 
-def read_all(log: Log, after: Position = BEGINNING, subject: Subject | None = None) -> Iterator[Entry]:
+def read_all(log: Readable, after: Position = BEGINNING, subject: Subject | None = None) -> Iterator[Entry]:
     """Every record beyond `after`, in pages, so that no reader holds the log for long."""
     while page := log.read(after, subject):
         yield from page
         after = page[-1].record.position
 
 
-def verify(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 0) -> bytes:
-    """Check positions and the chain, return the last hash; raises `CorruptLog` at the first bad record."""
+def verified(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 0) -> Iterator[Entry]:
+    """The entries, each after its place, its text and the chain were checked; raises `CorruptLog`."""
     for entry in entries:
         position += 1
         if entry.record.position != position:
@@ -118,6 +122,13 @@ def verify(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 
             raise CorruptLog(f"record {position} was altered, or one before it: its chain hash is wrong")
         if encode(entry.record) != entry.text:
             raise CorruptLog(f"record {position} was altered: it is not indexed as what its text says")
+        yield entry
+
+
+def verify(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 0) -> bytes:
+    """Check positions and the chain, return the last hash; raises `CorruptLog` at the first bad record."""
+    for entry in verified(entries, previous, position):
+        previous = entry.chain
     return previous
 
 

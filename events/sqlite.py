@@ -14,7 +14,7 @@ from pathlib import Path
 
 import apsw
 
-from events.catalog import Record
+from events.catalog import EVENTS, Record
 from events.codec import FORMAT, FromTheFuture, Unreadable, decode_typed, encode
 from events.ids import BEGINNING, Position
 from events.log import (
@@ -126,6 +126,8 @@ class SqliteReader:
             self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
             self._connection.set_busy_timeout(BUSY_MILLISECONDS)
             _check_format(self._connection, path)
+            if self._connection.pragma("user_version") == 0:
+                raise CorruptLog(f"{path} is no event log")
 
     def read(
         self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
@@ -136,6 +138,22 @@ class SqliteReader:
     def head(self) -> Position:
         with _translated(self.path):
             return _last(self._connection)[0]
+
+    def read_subjects(self, after: Position, limit: int = PAGE) -> list[tuple[str | None, str | None]]:
+        """By which build and worker the records beyond `after` are found, as `subjects` of each."""
+        with _translated(self.path):
+            rows = self._connection.execute(
+                "SELECT build, worker FROM records WHERE position > ? ORDER BY position LIMIT ?",
+                (after, limit),
+            )
+            return [(build, worker) for build, worker in rows]
+
+    def check_file(self) -> None:
+        """Raise `CorruptLog` unless the file is sound as SQLite sees it, its indexes too."""
+        with _translated(self.path):
+            [(answer,)] = self._connection.execute("PRAGMA integrity_check(1)")
+        if answer != "ok":
+            raise CorruptLog(f"{self.path}: {answer}")
 
     def close(self) -> None:
         self._connection.close()
@@ -206,8 +224,13 @@ def _read(connection: apsw.Connection, after: Position, subject: Subject | None,
     return [_entry(*row) for row in rows]
 
 
-def _entry(position: int, at: float, type_name: str, text: str, chain: bytes) -> Entry:
+def _entry(position: int, at: object, type_name: object, text: object, chain: bytes) -> Entry:
+    # A bit that fell over in SQLite's own bookkeeping makes a column another type.
+    if not (isinstance(text, str) and isinstance(type_name, str) and isinstance(at, float)):
+        raise Unreadable(f"record {position} is damaged")
     stored = text.encode()
+    if type_name not in EVENTS and f'"type":"{type_name}"' not in text:
+        raise Unreadable(f"record {position} was altered: it is not indexed as what its text says")
     return Entry(decode_typed(position, at, type_name, stored), stored, chain)
 
 
@@ -240,6 +263,7 @@ def _in_our_words(error: apsw.Error, path: Path) -> LogError:
     # No room to enlarge the index of the write-ahead log is a full disk too.
     if isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
         return LogFull(f"no space left for {path}")
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+    # Our statements are right for our tables: if SQLite says they are not, the tables are not ours.
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError | apsw.SQLError):
         return CorruptLog(f"{path}: {error}")
     return LogError(f"{path}: {error}")
