@@ -51,7 +51,7 @@ def test_every_refusal_is_explained() -> None:
 def test_every_reason_code_is_explained() -> None:
     """All that the deciders write, and nothing that they do not."""
     explained = {row[1].strip("`") for row in table("Why: the reason codes")}
-    assert explained == reasons() | {str(why) for why in Why} | {"silent", "restarted", "evicted"}
+    assert explained == reasons() | {str(why) for why in Why} | {"silent", "restarted", "left", "evicted"}
 
 
 def reasons() -> set[str]:

@@ -168,6 +168,7 @@ class Farm(RuleBasedStateMachine):
         added=few_jobs,
         draining=st.booleans(),
         slots=st.integers(0, 3),
+        leaving=st.sampled_from([False, False, False, True]),
     )
     def worker_lies(
         self,
@@ -178,6 +179,7 @@ class Farm(RuleBasedStateMachine):
         added: list[JobId],
         draining: bool,
         slots: int,
+        leaving: bool,
     ) -> None:
         hand = self.hands[index]
         leases = [self.given[-pick] for pick in picks if pick <= len(self.given)]
@@ -190,6 +192,7 @@ class Farm(RuleBasedStateMachine):
             added=tuple(added),
             draining=draining,
             slots=slots,
+            leaving=leaving,
         )
         self.submit(lie)
 
