@@ -167,6 +167,7 @@ class Machine:
             self._seconds = seconds if self._seconds is None else 0.8 * self._seconds + 0.2 * seconds
             if not spec.lease and result.error is None:
                 self._remember(JobId(spec.id), result)
+                self._tell_again(JobId(spec.id))
         return list(self._starts())
 
     def artifact_changed(self, job: JobId, digest: str | None) -> None:
@@ -247,8 +248,7 @@ class Machine:
         known = None if spec.lease else self._remembered.get(JobId(spec.id))
         if known is not None:
             self._finished[key] = known
-            # Whoever has forgotten the result has forgotten where its artifact is, too.
-            self._added[JobId(spec.id)] = ""
+            self._tell_again(JobId(spec.id))
         else:
             self._waiting[key] = spec
 
@@ -257,6 +257,14 @@ class Machine:
             key = next(iter(self._waiting))
             spec = self._running[key] = self._waiting.pop(key)
             yield Start(spec)
+
+    def _tell_again(self, job: JobId) -> None:
+        """Announce the artifact of a job that was asked for, even if it was here before.
+
+        A coordinator that is not ours and was started anew has forgotten where it is.
+        """
+        if job not in self._dropped:
+            self._added.setdefault(job, "")
 
     def _remember(self, job: JobId, result: JobResult) -> None:
         self._remembered[job] = result

@@ -265,6 +265,27 @@ def test_with_a_known_result_its_artifact_is_announced_again() -> None:
     assert story.machine.request().added_artifacts == (A,)
 
 
+def test_an_artifact_that_was_here_before_its_job_ran_is_announced_with_the_result() -> None:
+    """It had been fetched as a dependency, and whoever asks for the job does not know that."""
+    story = Story()
+    story.machine.artifact_changed(A, "")
+    story.given(_spec(A))
+    assert story.machine.request().added_artifacts == ()
+    story.ended(A)
+    assert story.machine.request().added_artifacts == (A,)
+
+
+def test_an_artifact_that_was_dropped_at_once_is_not_announced() -> None:
+    """There was no room for it in the cache."""
+    story = Story()
+    story.given(_spec(A))
+    story.machine.artifact_changed(A, "")
+    story.machine.artifact_changed(A, None)
+    story.ended(A)
+    request = story.machine.request()
+    assert (request.added_artifacts, request.dropped_artifacts) == ((), (A,))
+
+
 def test_a_failure_or_a_lost_artifact_is_run_again() -> None:
     """Only a success whose artifact is still here is as good as a run."""
     story = Story()
