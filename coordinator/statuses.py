@@ -23,6 +23,7 @@ from events.ids import JobId
 GAP_SECONDS = 0.005
 LAST_GAP_SECONDS = 0.03
 FEW = 8
+# Of each stream of a job; whoever wants the rest asks the coordinator for the job's output.
 OUTPUT_BYTES_MAX = 16 << 20
 
 
@@ -87,5 +88,9 @@ async def _status(event: Event, outputs: OutputStore, told: set[JobId]) -> JobEn
 
 async def _output(event: JobSucceeded | JobReused | JobFailed, stream: str, outputs: OutputStore) -> bytes:
     """A reused job's fact does not say how much there is, so we look; most jobs print nothing at all."""
-    size = getattr(event, f"{stream}_bytes", OUTPUT_BYTES_MAX)
-    return await outputs.read(event.lease, stream, 0, min(size, OUTPUT_BYTES_MAX)) if size else b""
+    if not getattr(event, f"{stream}_bytes", True):
+        return b""
+    output = await outputs.read(event.lease, stream, 0, OUTPUT_BYTES_MAX)
+    if len(output) < OUTPUT_BYTES_MAX or (more := outputs.size(event.lease, stream) - len(output)) <= 0:
+        return output
+    return output + f"\n…truncated: {more} more bytes\n".encode()

@@ -83,6 +83,28 @@ async def test_a_job_that_had_to_run_again_is_told_once(tmp_path: Path, autojump
         assert values[-1] == BuildEnded(error=None)
 
 
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [(b"four", b"four"), (b"beyond", b"beyo" + "\n…truncated: 2 more bytes\n".encode())],
+)
+async def test_output_that_is_too_long_says_so(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, printed: bytes, shown: bytes
+) -> None:
+    """A client of others has no other way to learn that it did not get everything."""
+    monkeypatch.setattr("coordinator.statuses.OUTPUT_BYTES_MAX", 4)
+    async with running() as core:
+        id_ = await build(core, job("a"))
+        await core.submit(beat(native=False, session=""))
+        lease = core.state.leases_of[beat().worker][job_id("a")]
+        outputs = OutputStore(tmp_path, run_sync=inline)
+        await outputs.append(lease, "stdout", 0, printed)
+        await outputs.seal(lease)
+        result = Result(job=job_id("a"), stdout_bytes=len(printed))
+        await core.submit(done("a", beat().worker, finished=(result,)))
+        (_, first), _ = await told(core, tmp_path, id_)
+        assert first == JobEnded(job=job_id("a"), stdout=shown, stderr=b"")
+
+
 async def test_a_stop_ends_the_telling_without_a_verdict(tmp_path: Path, autojump_clock: MockClock) -> None:
     """The client finds out by asking again."""
     async with running() as core:
