@@ -25,6 +25,8 @@ from events.schedule import Pick, schedule
 from events.state import State
 
 WORKER_ID_MAX = 512
+# One kind of worker names this job when it could not download what another one needs.
+NOBODY = JobId("0" * 40)
 
 
 def heartbeat(state: State, command: Heartbeat, context: Context) -> Iterator[Event]:
@@ -222,9 +224,13 @@ def _reclaim(state: State, command: Heartbeat, report: _Report, now: float) -> I
     So do, at once, those that a worker hands back because it is leaving, and those of one that never says
     what it runs, once their time limit is over: the answer that held them may have been lost.
     """
+    could_not_fetch = not command.native and NOBODY in report.strays
     for lease in report.unreported:
+        deps = state.graphs[lease.builds[0]].jobs[lease.job].spec.deps if lease.id in state.leases else ()
         if command.draining or command.leaving:
             yield from release(state, lease.id, "handed-back")
+        elif could_not_fetch and deps:
+            yield from _answer(state, lease, Result(job=lease.job, lost=deps))
         elif lease.leased_at + state.settings.lease_seconds < now:
             yield from release(state, lease.id, "never-taken")
     for lease in _leases_of(state, command.worker) if report.mute else ():

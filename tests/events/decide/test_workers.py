@@ -319,6 +319,22 @@ def test_results_for_ids_that_nobody_knows_are_tolerated() -> None:
     )
 
 
+def test_a_worker_that_could_not_download_has_the_dependencies_made_again() -> None:
+    """It says so with a job id of zeros: one that came back with an empty disk, say."""
+    story = Story().given(start(job(A), job(B, A)), READY, plain())
+    story.given(plain(finished=(Result(job=A),), added=(A,)))
+    assert story.state.leases_of[W] == {B: lease_id(2)}
+    story.when(plain(finished=(Result(job=JobId("0" * 40)),))).then(
+        heard(unreported=(lease_id(2),), strays=("0" * 40,)),
+        ArtifactDropped(worker=W, job=A, reason=f"not to be had by {W}"),
+        JobReleased(build=BUILD, job=B, lease=lease_id(2), reason="artifact-unavailable"),
+        JobBlocked(build=BUILD, job=B, reason="artifact-lost"),
+        JobReopened(build=BUILD, job=A, reason="artifact-lost"),
+        JobQueued(build=BUILD, job=A, digest=story.digest(A)),
+        leased(A, 3, attempt=2),
+    )
+
+
 def test_running_leases_that_ended_are_revoked_until_the_worker_stops_naming_them() -> None:
     """It is told with every answer, since any answer may be lost."""
     story = queued(A).given(beat()).when(Tick(), at=LEASE_SECONDS)
