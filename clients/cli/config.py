@@ -43,6 +43,7 @@ READS: Mapping[str, tuple[str, ...]] = {
     "up": ("server", "up"),
     "worker": ("worker",),
     "doctor": ("server",),
+    "log": ("server",),
 }
 CLIENT_VERBS = ("build", "watch", "cancel", "builds", "workers", "output", "demo")
 _TYPES: Mapping[type, str] = {

@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = {
     "workers": "List the workers.",
     "output": "Show what a job printed.",
     "graph": "Check and show graphs.",
+    "log": "Look back through the event log.",
     "demo": "Build a picture from nothing, with the live page.",
     "doctor": "Find out whether this installation is able to work.",
 }

@@ -122,9 +122,12 @@ def test_precedence(
 def test_every_key_is_an_option() -> None:
     """What a table holds, its verbs take; what every verb may have, some verb has."""
     takes = {verb: {param.name for param in command_of(verb).params} for verb in VERBS if verb != "graph"}
+    log = command_of("log")
+    assert isinstance(log, click.Group)
+    takes["log"] = {param.name for param in log.commands["show"].params}
     for verb, tables in config.READS.items():
         for table in tables:
-            wanted = set(config.TABLES[table]) if verb != "doctor" else {"data"}
+            wanted = set(config.TABLES[table]) if verb not in ("doctor", "log") else {"data"}
             assert wanted <= takes[verb], (verb, table)
     assert set(config.SHARED) <= set().union(*takes.values())
 

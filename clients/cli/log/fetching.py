@@ -1,0 +1,82 @@
+"""A coordinator's log, copied into a file: then whatever can be asked of a log can be asked of it."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+from clients import codec, wire
+from clients.cli.api import ANSWER_SECONDS, Api, read
+from clients.codec import Malformed
+from clients.live import SILENCE_SECONDS
+from events.catalog import Record
+from events.codec import FromTheFuture, Unreadable, decode, encode
+from events.log import PAGE, LogFromTheFuture
+from events.sqlite import SqliteLog
+
+
+@frozen(kw_only=True)
+class _Mark:
+    """How far a coordinator has come, or a stream."""
+
+    position: int
+    type: str = ""
+
+
+async def fetch(api: Api, path: Path) -> int:
+    """Make a log at `path` of all records up to now. Raises `Unreachable`, `Refused`, `Malformed`."""
+    reply = await api.client.call("GET", "/api/workers", timeout_seconds=ANSWER_SECONDS)
+    head = read(codec.loads(reply.raise_for_status().body), _Mark).position
+    with contextlib.closing(SqliteLog(path)) as log:
+        batch: list[Record] = []
+        async for record in _records(api.client, head):
+            batch.append(record)
+            if len(batch) == PAGE:
+                log.append(batch)  # nothing else wants this thread
+                batch = []
+        log.append(batch)
+    return 0
+
+
+async def _records(client: wire.Client, head: int) -> AsyncIterator[Record]:
+    """The records up to `head`, without gap or repeat."""
+    position = 0
+    target = "/api/events?after=0"
+    if not head:
+        return
+    async with client.request("GET", target, timeout_seconds=ANSWER_SECONDS) as response:
+        await response.require(200)
+        lines = response.lines()
+        while position < head:
+            line = await _next(lines)
+            mark = read(codec.loads(line), _Mark)
+            if mark.type == "Progress":
+                continue
+            position += 1
+            if mark.position != position:
+                raise Malformed(f"record {position} is missing: {mark.position} stands in its place")
+            yield _parsed(line)
+
+
+async def _next(lines: wire.Lines) -> bytes:
+    with trio.move_on_after(SILENCE_SECONDS):
+        try:
+            return await anext(lines)
+        except StopAsyncIteration:
+            raise wire.Unreachable("the stream of records broke off") from None
+    raise wire.Unreachable(f"no sign of life for {SILENCE_SECONDS:g} s")
+
+
+def _parsed(line: bytes) -> Record:
+    try:
+        record = decode(line)
+    except FromTheFuture as error:
+        raise LogFromTheFuture(str(error)) from error
+    except Unreadable as error:
+        raise Malformed(str(error)) from error
+    # The chain is made anew; it is the coordinator's only if each text is.
+    if encode(record) != line:
+        raise Malformed(f"record {record.position} is not in the form that it was stored in")
+    return record
