@@ -10,6 +10,7 @@ from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
 from events.catalog import JobAdded, JobLeased, Record, WorkerJoined
 from events.commands import Heartbeat, RequestWork
+from events.errors import STORAGE_FULL, Rejected
 from events.ids import BuildId, JobId, LeaseId, SourceId, SpecDigest, WorkerId
 from events.model import Lease
 from events.state import State
@@ -19,6 +20,9 @@ IDLE_SECONDS = 0.2
 # One that has jobs running and does not say so is held only this long, since their results wait behind it.
 MUTE_SECONDS = 0.02
 WAIT_SECONDS_MAX = 60.0
+# How long a report waits for room on a full disk, and how often it looks.
+FULL_SECONDS_MAX = 10.0
+FULL_LOOK_SECONDS = 0.2
 
 
 @frozen(kw_only=True)
@@ -55,8 +59,20 @@ class Heartbeats:
     async def take(self, command: Heartbeat, wait_seconds: float | None) -> Answer:
         """Record the report; wait for work up to `wait_seconds` (None: as its kind of worker is used to).
 
-        Raises `Rejected`.
+        Raises `Rejected`. While the disk is full the report is kept waiting for a while, because some
+        workers of others exit when they are refused.
         """
+        give_up_at = trio.current_time() + FULL_SECONDS_MAX
+        while True:
+            try:
+                return await self._take(command, wait_seconds)
+            except Rejected as error:
+                is_over = trio.current_time() >= give_up_at or self._core.journal.is_stopping
+                if error.code is not STORAGE_FULL or is_over:
+                    raise
+                await trio.sleep(FULL_LOOK_SECONDS)
+
+    async def _take(self, command: Heartbeat, wait_seconds: float | None) -> Answer:
         self._dispatch.supersede(command.worker)
         given = await self._core.ask(command, partial(answer, command))
         deadline = trio.current_time() + self._patience(command, wait_seconds)

@@ -28,6 +28,9 @@ from events.queue import Why
 from events.state import Graph, State
 from events.transitions import JOB_ENDED, BuildStatus, JobStatus
 
+# A job that is handed from worker to worker for ever, for whatever reason, fails in the end.
+ATTEMPTS_MAX = 20
+
 _canonical = msgspec.json.Encoder().encode
 
 
@@ -119,13 +122,20 @@ def release(state: State, id_: LeaseId, reason: str) -> Iterator[Event]:
         return
     for build in lease.builds:
         job = state.graphs[build].jobs[lease.job]
-        if reason in LOSSES and job.losses + 1 >= state.settings.losses_max:
-            error = f"lost its worker {job.losses + 1} times, last: {reason} ({lease.worker})"
-            yield from _fail(state, build, lease, -1, error)
+        hopeless = _why_hopeless(state, job, reason)
+        if hopeless:
+            yield from _fail(state, build, lease, -1, f"{hopeless}, last: {reason} ({lease.worker})")
             continue
         yield JobReleased(build=build, job=lease.job, lease=lease.id, reason=reason)
         if state.graphs[build].jobs[lease.job].waits_for:
             yield JobBlocked(build=build, job=lease.job, reason="artifact-lost")
+
+
+def _why_hopeless(state: State, job: Job, reason: str) -> str:
+    """Why the job is not tried again after this release; empty if it is."""
+    if reason in LOSSES and job.losses + 1 >= state.settings.losses_max:
+        return f"lost its worker {job.losses + 1} times"
+    return f"was tried {job.attempt} times" if job.attempt >= ATTEMPTS_MAX else ""
 
 
 def artifacts_lost(state: State, lost: Iterable[JobId], reason: str) -> Iterator[Event]:

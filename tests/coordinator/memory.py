@@ -16,7 +16,7 @@ from events.catalog import Record
 from events.commands import FinishUpload, Heartbeat, NewJob, Settings, StartBuild, StartCoordinator
 from events.fold import replay
 from events.ids import BuildId, JobId, Position, WorkerId
-from events.log import PAGE, MemoryLog
+from events.log import PAGE, LogFull, MemoryLog
 from events.state import State
 
 T = TypeVar("T")
@@ -40,6 +40,18 @@ class Disk:
             self.writes += 1
             await self.is_open.wait()
         return function(*args)
+
+
+class FullLog(MemoryLog):
+    """A log on a disk that is full as long as `is_full`."""
+
+    def __init__(self) -> None:
+        super().__init__(self._fail)
+        self.is_full = False
+
+    def _fail(self) -> None:
+        if self.is_full:
+            raise LogFull("no space")
 
 
 def ids() -> Callable[[int], str]:

@@ -10,12 +10,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
-from coordinator.heartbeats import IDLE_SECONDS, MUTE_SECONDS, Answer, Heartbeats
+from coordinator.heartbeats import FULL_SECONDS_MAX, IDLE_SECONDS, MUTE_SECONDS, Answer, Heartbeats
 from events.catalog import WorkRequested
 from events.commands import CancelBuild, Heartbeat, Result, Settings
+from events.errors import STORAGE_FULL, Rejected
 from events.ids import LeaseId, WorkerId
 from events.log import MemoryLog
-from tests.coordinator.memory import WORKER, beat, build, job, job_id, running
+from tests.coordinator.memory import WORKER, FullLog, beat, build, job, job_id, running
 
 OTHER = WorkerId("http://other.invalid")
 
@@ -35,9 +36,12 @@ class Floor:
 
 
 @asynccontextmanager
-async def floor(settings: Settings | None = None) -> AsyncIterator[Floor]:
-    log = MemoryLog()
-    async with running(log, settings=settings) as core, trio.open_nursery() as nursery:
+async def floor(settings: Settings | None = None, log: MemoryLog | None = None) -> AsyncIterator[Floor]:
+    log = log or MemoryLog()
+    async with (
+        running(log, settings=settings, has_room=lambda: not getattr(log, "is_full", False)) as core,
+        trio.open_nursery() as nursery,
+    ):
         dispatch = Dispatch(core)
         await nursery.start(dispatch.call_forever)
         await wait_all_tasks_blocked()
@@ -336,3 +340,29 @@ async def test_all_that_a_job_needs_is_in_the_assignment(autojump_clock: MockClo
         assert second.places == {job_id("a"): beat().worker}
         assert second.digests == {job_id("a"): first.lease.digest}
         assert second.sources == {}
+
+
+async def test_a_report_waits_for_room_on_a_full_disk(autojump_clock: MockClock) -> None:
+    """Some workers of others exit when they are refused, and a disk is often made room on quickly."""
+    log = FullLog()
+    async with floor(log=log) as there, trio.open_nursery() as nursery:
+        log.is_full = True
+        asked = await ask(nursery, there, plain(), wait_seconds=0.0)
+        await trio.sleep(FULL_SECONDS_MAX / 2)
+        assert asked.at < 0
+        log.is_full = False
+        await trio.sleep(FULL_SECONDS_MAX / 2)
+        assert asked.answer == Answer()
+        assert WORKER in there.core.state.workers
+
+
+async def test_a_report_is_refused_if_the_disk_stays_full(autojump_clock: MockClock) -> None:
+    """It does not wait for ever: its worker's request would time out."""
+    log = FullLog()
+    async with floor(log=log) as there:
+        log.is_full = True
+        began = trio.current_time()
+        with pytest.raises(Rejected) as refused:
+            await there.heartbeats.take(plain(), 0.0)
+        assert refused.value.code is STORAGE_FULL
+        assert FULL_SECONDS_MAX <= trio.current_time() - began < FULL_SECONDS_MAX + 2

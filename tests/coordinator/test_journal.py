@@ -14,8 +14,8 @@ from coordinator.follow import Follower
 from events.commands import CancelBuild, StartBuild, StoreSource
 from events.errors import STORAGE_FULL, Rejected
 from events.ids import BlobDigest, Position, SourceId
-from events.log import LogError, LogFull, MemoryLog
-from tests.coordinator.memory import Disk, beat, build, job, positions, replayed, running, types
+from events.log import LogError, MemoryLog
+from tests.coordinator.memory import Disk, FullLog, beat, build, job, positions, replayed, running, types
 
 
 @pytest.fixture
@@ -99,18 +99,6 @@ async def test_a_caller_that_gives_up_loses_no_records(disk: Disk, autojump_cloc
         assert list(positions(log)) == [1, 2, 3, 4]
         assert core.state == replayed(log)
         assert len(core.state.sources) == 3
-
-
-class FullLog(MemoryLog):
-    """A log on a disk that is full as long as `is_full`."""
-
-    def __init__(self) -> None:
-        super().__init__(self._fail)
-        self.is_full = False
-
-    def _fail(self) -> None:
-        if self.is_full:
-            raise LogFull("no space")
 
 
 async def refusal(core: Coordinator, command: StoreSource) -> str:

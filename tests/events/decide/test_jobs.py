@@ -22,6 +22,7 @@ from events.catalog import (
     WorkerLost,
 )
 from events.commands import CancelBuild, FinishUpload, Heartbeat, NewJob, Result, Tick
+from events.decide.jobs import ATTEMPTS_MAX
 from events.ids import JobId
 from tests.events.story import (
     BUILD,
@@ -508,3 +509,17 @@ def test_two_builds_that_want_different_work_under_one_id_both_end(worker: Heart
             story.when(beat(V, finished=results), at=story.now + 1)
     assert not story.state.active
     assert [build.status for build in story.state.builds.values()] == ["succeeded", "succeeded"]
+
+
+def test_a_job_that_nobody_gets_done_fails_in_the_end() -> None:
+    """Whatever hands it back each time is not its worker's death, and still must not go on for ever."""
+    story = Story().given(start(job(A)), READY)
+    for attempt in range(1, ATTEMPTS_MAX):
+        story.given(beat()).when(beat(draining=True))
+        assert JobReleased(build=BUILD, job=A, lease=lease_id(attempt), reason="handed-back") in story.last
+    error = f"was tried {ATTEMPTS_MAX} times, last: handed-back (w)"
+    story.given(beat()).when(beat(draining=True)).then(
+        heard(unreported=(lease_id(ATTEMPTS_MAX),), draining=True),
+        failed(A, ATTEMPTS_MAX, error, -1),
+        BuildFailed(build=BUILD, error=f"job a failed: {error}"),
+    )
