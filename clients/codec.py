@@ -196,6 +196,15 @@ def _is_dict(hint: Any) -> bool:
     return origin is dict
 
 
+def _is_plain(hint: Any) -> bool:
+    """Text, and lists and maps of text: JSON values already, so nothing need be copied to write them."""
+    return (_is_tuple(hint) or _is_dict(hint)) and all(arg in (str, ...) for arg in get_args(hint))
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 def _converter(*, lenient: bool) -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=not lenient)
     converter.register_structure_hook(str, _exactly(str, "a string"))
@@ -208,6 +217,7 @@ def _converter(*, lenient: bool) -> cattrs.Converter:
         converter.register_structure_hook_factory(attrs.has, _lenient_object_factory)
     else:
         converter.register_structure_hook_factory(attrs.has, _object_factory)
+    converter.register_unstructure_hook_func(_is_plain, _as_it_is)
     converter.register_unstructure_hook_factory(
         attrs.has, lambda cls: make_dict_unstructure_fn(cls, converter, **_renames(attrs.resolve_types(cls)))
     )
