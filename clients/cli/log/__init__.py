@@ -18,6 +18,7 @@ class Verbs(Verb, click.Group):
 @click.group(
     name="log",
     cls=Verbs,
+    invoke_without_command=True,
     examples=(
         "terzetto log what-failed --build b7f3",
         "terzetto log story job/b7f3/compile",
@@ -31,6 +32,8 @@ def command(ctx: click.Context) -> None:
     The log is that of --log, or else of --coordinator if one is named, or else the one in --data. A log may
     be read while a coordinator writes it. BUILD and JOB may be shortened.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
     # What the configuration says of `log` it says of each of its verbs.
     ctx.default_map = dict.fromkeys(ctx.command.list_commands(ctx), ctx.default_map or {})  # type: ignore[attr-defined]  # a group
 
@@ -124,9 +127,12 @@ def verify(*, source: Source, as_json: bool) -> int:
     Positions, the chain of hashes, each record, what they add up to, and the file. Exit code 65 if anything
     is wrong; the first bad record is named and nothing is changed.
     """
+    from clients.cli import printing
     from clients.cli.log import keeping, reading
 
     with reading.opened(source) as reader:
+        if source.coordinator:
+            printing.note("a coordinator does not tell its chain hashes: only its file can show alterations")
         return keeping.verify(reader, as_json=as_json)
 
 

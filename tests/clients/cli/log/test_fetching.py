@@ -49,8 +49,16 @@ async def test_a_coordinator_is_asked_as_its_file_is(tmp_path: Path) -> None:
         assert (asked.code, asked.err) == (0, "")
         assert asked.out == read.out
         assert len(asked.out.splitlines()) == await live.position()
-        for verb in (["show"], ["story", "worker/w2:1"], ["verify"], ["state"], ["what-ran"]):
+        for verb in (["show"], ["story", "worker/w2:1"], ["state"], ["what-ran"]):
             assert await terzetto("log", *verb, url=live.url) == await terzetto("log", *verb, *at)
+
+
+async def test_what_a_coordinator_cannot_show_is_said(tmp_path: Path) -> None:
+    """Its stream has no hashes, so those that are checked were made here."""
+    async with running(tmp_path) as live:
+        done = await terzetto("log", "verify", url=live.url)
+        assert (done.code, done.out) == (0, (await terzetto("log", "verify", "--data", tmp_path)).out)
+    assert done.err == "a coordinator does not tell its chain hashes: only its file can show alterations\n"
 
 
 async def test_marks_of_progress_are_no_records() -> None:

@@ -70,6 +70,12 @@ def test_a_log_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert not list(tmp_path.iterdir())
 
 
+def test_without_a_verb_it_tells_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `terzetto` itself does."""
+    lines, err = said(capsys)
+    assert (lines[0], err) == ("Examples:", "")
+
+
 def test_a_typo_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean `show`?" in said(capsys, "shwo", code=2)[1]
 
