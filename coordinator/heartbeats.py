@@ -17,8 +17,8 @@ from events.state import State
 
 # The distbuild workers of others often ask in a tight loop; an idle one is held this long.
 IDLE_SECONDS = 0.2
-# One that has jobs running and does not say so is held only this long, since their results wait behind it.
-MUTE_SECONDS = 0.02
+# One that has jobs running is held only this long, since their results wait behind it.
+BUSY_SECONDS = 0.02
 WAIT_SECONDS_MAX = 60.0
 # How long a report waits for room on a full disk, and how often it looks.
 FULL_SECONDS_MAX = 10.0
@@ -99,10 +99,11 @@ class Heartbeats:
         return min(wait_seconds, unnoticed, WAIT_SECONDS_MAX)
 
     def _usual_patience(self, command: Heartbeat) -> float:
-        """A report of others that carries news, or comes with jobs running, is answered at once."""
-        if command.running or command.finished or not command.slots_free:
+        """A report of others that carries results is answered at once."""
+        if command.finished:
             return 0.0
-        return MUTE_SECONDS if is_mute(command, self._core.state) else IDLE_SECONDS
+        is_busy = command.running or not command.slots_free or is_mute(command, self._core.state)
+        return BUSY_SECONDS if is_busy else IDLE_SECONDS
 
 
 def answer(command: Heartbeat, state: State, records: Sequence[Record]) -> Answer:

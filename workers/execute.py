@@ -19,7 +19,7 @@ from workers.commands import Commands, NotStarted, ReaperLost
 from workers.fetch import Fetcher, Lost, Unavailable
 from workers.output import Output
 from workers.template import Directories, RenderError, mentions, render_cmd
-from workers.workspace import BadPath, Workspace
+from workers.workspace import BadPath, Workspace, write_file
 
 log = structlog.get_logger()
 
@@ -141,12 +141,18 @@ class Executor:
         seconds = spec.timeout_seconds if spec.timeout_seconds > 0 else math.inf
         with trio.move_on_after(seconds) as scope:
             for cmd in spec.cmds:
-                await self._run_command(render_cmd(cmd, directories), slot, directories, output)
+                rendered = render_cmd(cmd, directories)
+                await self._run_command(rendered, slot, directories, output, said=cmd)
         if scope.cancelled_caught:
             raise _failed(f"timed out after {seconds:g} s")
 
-    async def _run_command(self, cmd: Cmd, slot: Slot, directories: Directories, output: Output) -> None:
-        cwd = slot.workspace.working_directory(cmd.working_directory, list(directories.deps.values()))
+    async def _run_command(
+        self, cmd: Cmd, slot: Slot, directories: Directories, output: Output, *, said: Cmd
+    ) -> None:
+        workspace = slot.workspace
+        cwd = Path(said.working_directory)
+        if not cwd.is_absolute():
+            cwd = workspace.working_directory(cmd.working_directory, list(directories.deps.values()))
         if cmd.exec:
             ended = await slot.commands.run(cmd.exec, _environ(cmd.environ), cwd, output.append)
             if ended.error is not None:
@@ -154,7 +160,10 @@ class Executor:
         elif cmd.cat_output:
             contents = cmd.cat_template.encode()
             try:
-                await self._run_sync(partial(slot.workspace.write, cmd.cat_output, cwd, contents))
+                # A path that the client has spelled out may lie anywhere, as distbuild has it: a program
+                # could write there as well. What comes out of a template stays in the workspace.
+                write = write_file if Path(said.cat_output).is_absolute() else workspace.write
+                await self._run_sync(partial(write, cmd.cat_output, cwd, contents))
             except OSError as error:
                 raise _failed(f"open {cmd.cat_output}: {(error.strerror or str(error)).lower()}") from error
 

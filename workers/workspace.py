@@ -66,12 +66,9 @@ class Workspace:
 
     def write(self, path: str, cwd: Path, contents: bytes) -> None:
         """Write a file inside the workspace. Raises BadPath, OSError. Blocks."""
-        target = cwd / path
-        if not _is_inside(target.parent, self.root):
+        if not _is_inside((cwd / path).parent, self.root):
             raise BadPath(f"{path} is outside the job's workspace")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(target, flags, 0o666), "wb") as file:
-            file.write(contents)
+        write_file(path, cwd, contents)
 
     def take_output(self) -> tuple[Path | None, int]:
         """The finished artifact's directory and its size in bytes; no directory if it is empty.
@@ -99,6 +96,13 @@ class Workspace:
         if os.path.lexists(self.root):  # something resists: it must not be found by the next job
             self.root.rename(self._trash / f"{self.root.name}.{os.getpid()}.{next(self._numbers)}")
         self.root.mkdir()
+
+
+def write_file(path: str, cwd: Path, contents: bytes) -> None:
+    """Write a file, not through a link and not into a pipe that nobody reads. Raises OSError. Blocks."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(cwd / path, flags, 0o666), "wb") as file:
+        file.write(contents)
 
 
 def copy(source: Path, target: Path) -> None:

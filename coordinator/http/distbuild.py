@@ -21,7 +21,8 @@ from events.commands import CancelBuild, FinishUpload
 from events.errors import SOURCE_UNKNOWN, Family, Rejected
 from events.ids import BuildId, Position, SourceId
 
-HEARTBEAT_BYTES_MAX = 64 << 20
+# A refusal ends some workers, and a job may print 64 MiB twice, which base64 makes a third longer.
+HEARTBEAT_BYTES_MAX = 256 << 20
 GRAPH_BYTES_MAX = 256 << 20
 SIGNAL_BYTES_MAX = 64 << 10
 FILE_BYTES_MAX = 2 << 30

@@ -36,7 +36,7 @@ JobMoved: TypeAlias = (
 )
 
 # Releases that count against the job: it may be what kills its workers.
-LOSSES = frozenset({"worker-lost", "lease-ran-out"})
+LOSSES = frozenset({"worker-lost", "lease-ran-out", "never-taken"})
 
 
 def add(state: State, event: JobAdded) -> None:

@@ -219,7 +219,7 @@ def test_a_lease_that_is_never_taken_goes_to_somebody_else() -> None:
         heard(free=0, unreported=(LEASE,)),
         JobReleased(build=BUILD, job=A, lease=LEASE, reason="never-taken"),
     )
-    assert story.state.graphs[BUILD].jobs[A].losses == 0
+    assert story.state.graphs[BUILD].jobs[A].losses == 1, "it may be what makes workers vanish"
     story.when(beat(V)).then(heard(V), leased(A, 2, V, attempt=2))
 
 
