@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -182,7 +183,11 @@ class Farm:
         async def look() -> bool:
             return not at_work_below(self.directory)
 
-        await until("everything that workers started being gone", look)
+        try:
+            await until("everything that workers started being gone", look)
+        finally:
+            for pid in at_work_below(self.directory):
+                os.kill(pid, signal.SIGKILL)
         if (self.data / "log.sqlite3").exists():
             logs.check(self.log())
 

@@ -23,6 +23,8 @@ TERZETTO = (sys.executable, "-P", "-m", "clients.cli")
 # Should the tests themselves be killed, the kernel kills what they have started.
 LEASH = ("setpriv", "--pdeathsig", "KILL", "--")
 TAIL_LINES = 60
+# Our own looking, which would fill the end of every log.
+LOOKING = '"method": "GET", "path": "/api/'
 
 
 async def until(what: str, look: Callable[[], Awaitable[T | None]], *, seconds: float = SECONDS) -> T:
@@ -119,8 +121,9 @@ class Process:
         parts = [f"--- {self.name} (process {self.pid}, exit code {self.exit_code})"]
         for life in range(1, self._lives + 1):
             for stream in ("out", "err"):
-                lines = (self._directory / f"{self.name}.{life}.{stream}").read_text("utf-8", "replace")
-                parts += [f"{life}.{stream}| {line[:400]}" for line in lines.splitlines()[-TAIL_LINES:]]
+                text = (self._directory / f"{self.name}.{life}.{stream}").read_text("utf-8", "replace")
+                lines = [line[:400] for line in text.splitlines() if LOOKING not in line]
+                parts += [f"{life}.{stream}| {line}" for line in lines[-TAIL_LINES:]]
         return "\n".join(parts)
 
 

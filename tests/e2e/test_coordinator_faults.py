@@ -138,6 +138,7 @@ async def test_a_coordinator_stops_in_time_whatever_its_peers_do(farm: Farm) -> 
         coordinator.terminate()
         # The promise is ten seconds, from the signal to the exit code.
         assert await coordinator.ended(seconds=10.0) == 0
+    assert "ended before everything was closed" not in coordinator.stderr
     assert lines[-1] == b""
     assert codes == [1012]
     assert held == [200]

@@ -153,6 +153,7 @@ async def test_a_worker_that_is_told_to_stop_leaves_nothing_behind(farm: Farm) -
     await farm.worker("staying")
     worker.terminate()
     assert await worker.ended(seconds=10.0) == 0
+    assert "ended before everything was closed" not in worker.stderr
     await gone(pids, seconds=0.1)
     assert await client.ended() == 0
     assert len(logs.events(farm.log(), JobReleased)) == 1
