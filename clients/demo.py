@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from clients.distbuild import BuildRequest, Job
-from clients.graph import GraphBuilder, artifact, output, source
+from clients.graphs import GraphBuilder, artifact, output, source
 
 SOURCE_ROOT = Path(__file__).parent
 SCRIPT = "demo_tiles.py"

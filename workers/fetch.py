@@ -114,7 +114,7 @@ class Fetcher:
                 await self._run_sync(partial(file.unlink, missing_ok=True))
 
     async def _receive_source(self, source: SourceId, path: str, file: Path) -> str:
-        # As clients.graph.source_id makes ids; those of other clients may come from anywhere.
+        # As clients.graphs.source_id makes ids; those of other clients may come from anywhere.
         digest = hashlib.sha256(path.encode() + b"\0")
         async with self._coordinator.download_file(source) as response:
             await self._save(_lively(response), file, digest)

@@ -61,10 +61,10 @@ def command(
     GRAPH is a file, distbuild's JSON or TOML; `-` reads stdin. Progress goes to stderr, and to stdout the
     paths of what was made, or without --out the build's id.
     """
-    from clients import graphfile
+    from clients.graphs.files import STDIN, load
 
-    root = source or (Path() if graph == graphfile.STDIN else Path(graph).parent)
-    request = graphfile.load(graph, source_root=root)
+    root = source or (Path() if graph == STDIN else Path(graph).parent)
+    request = load(graph, source_root=root)
     from attrs import evolve
 
     from clients.cli import talking

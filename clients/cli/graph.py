@@ -39,10 +39,10 @@ def graph_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @json_option
     @wraps(function)
     def loaded(*, graph: str, source: Path | None, **rest: Any) -> Any:
-        from clients import graphfile
+        from clients.graphs.files import STDIN, load
 
-        root = source or (Path() if graph == graphfile.STDIN else Path(graph).parent)
-        return function(request=graphfile.load(graph, source_root=root), source=root, **rest)
+        root = source or (Path() if graph == STDIN else Path(graph).parent)
+        return function(request=load(graph, source_root=root), source=root, **rest)
 
     return loaded
 

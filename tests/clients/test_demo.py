@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from clients import demo, demo_tiles, graph
+from clients import demo, demo_tiles
+from clients.graphs import check
 from tests.clients.local_builder import LocalBuilder
 
 
@@ -40,7 +41,7 @@ def pixels(data: bytes) -> tuple[int, int, bytes]:
 def test_the_demo_is_a_graph_of_a_hundred_jobs() -> None:
     """Tiles, rows and one picture that depends on all of them; the same ids whenever it is drawn up."""
     request = demo.build_request()
-    graph.check(request.graph)
+    check(request.graph)
     names = [job.name for job in request.graph.jobs]
     assert [sum(name.startswith(kind) for name in names) for kind in ("tile/", "row/", "picture")] == [
         96,

@@ -17,7 +17,7 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from clients.distbuild import Graph, Job
-from clients.graph import GraphBuilder, artifact, output, source, write
+from clients.graphs import GraphBuilder, artifact, output, source, write
 from tests.e2e.lua_checks import CHECKS, Check
 
 FLAGS = ("-std=gnu99", "-O2", "-Wall", "-DLUA_COMPAT_5_3", "-DLUA_USE_POSIX", "-DLUA_USE_DLOPEN")

@@ -10,7 +10,7 @@ from typing import Any
 
 from clients import codec, wire
 from clients.distbuild import BuildRequest, Graph
-from clients.graph import GraphBuilder
+from clients.graphs import GraphBuilder
 from events.log import Entry
 from tests.e2e import logs
 from tests.e2e.processes import SECONDS, TERZETTO, Process, Server, at_work_below, until

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from clients import graph
 from clients.distbuild import Graph
+from clients.graphs import check
 from events.catalog import JobAdded, JobLeased, JobReused
 from tests.clients.local_builder import LocalBuilder
 from tests.e2e import logs
@@ -67,7 +67,7 @@ def changed(before: Graph, after: Graph) -> set[str]:
 def test_the_graph_is_a_real_one(project: Project) -> None:
     """A job for each of more than thirty files, two programs, and checks that run what was made."""
     made = build_graph(project)
-    graph.check(made)
+    check(made)
     names = {job.name for job in made.jobs}
     assert len([name for name in names if name.startswith("compile/")]) == len(project.headers) >= 30
     assert {f"link/{program}" for program in PROGRAMS} < names

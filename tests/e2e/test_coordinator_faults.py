@@ -7,7 +7,7 @@ from trio_websocket import ConnectionClosed, wrap_client_stream
 from clients import codec
 from clients.distbuild import BuildRequest, Cmd, Graph, HeartbeatRequest, Job
 from clients.distbuild_client import DistbuildClient
-from clients.graph import GraphBuilder
+from clients.graphs import GraphBuilder
 from events.catalog import BuildStarted, JobAdded, JobLeased, SignalReceived, SourceStored
 from events.log import Entry
 from tests.e2e import logs

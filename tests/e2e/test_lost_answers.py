@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from clients.graph import artifact, output
+from clients.graphs import artifact, output
 from events.catalog import HeartbeatReceived, JobLeased
 from tests.e2e import logs
 from tests.e2e.farm import Farm

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clients.distbuild import Job
-from clients.graph import GraphBuilder, artifact, output
+from clients.graphs import GraphBuilder, artifact, output
 from events.catalog import JobLeased, JobReleased, JobReused, WorkerLost
 from tests.e2e import logs
 from tests.e2e.farm import PATIENCE, Farm

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from clients.graph import artifact, output
+from clients.graphs import artifact, output
 from events.catalog import (
     HeartbeatReceived,
     JobLeased,

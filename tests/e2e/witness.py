@@ -9,7 +9,7 @@ import trio
 from clients import wire
 from clients.distbuild import BuildRequest, SignalRequest, UploadDone
 from clients.distbuild_client import DistbuildClient
-from clients.graph import GraphBuilder, output
+from clients.graphs import GraphBuilder, output
 from tests.e2e.farm import Farm
 from tests.e2e.yard import shell
 

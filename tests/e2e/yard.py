@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clients.distbuild import Job
-from clients.graph import GraphBuilder
+from clients.graphs import GraphBuilder
 
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 

@@ -15,7 +15,7 @@ from clients import wire
 from clients.archive import pack
 from clients.distbuild import Cmd, JobSpec
 from clients.distbuild_client import DistbuildClient
-from clients.graph import source_id
+from clients.graphs import source_id
 from events.ids import JobId, SourceId
 from tests.clients.peers import Network, Peer
 from workers.cache import Cache

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from clients import codec, graph
+from clients import codec
 from clients.cli.graph import dot, text
 from clients.cli.root import run
 from clients.distbuild import BuildRequest, Graph, Job
-from clients.graph import GraphBuilder, artifact, output, source, write
+from clients.graphs import GraphBuilder, artifact, check, output, source, write
 
 TOML = """\
 [jobs.hello]
@@ -151,7 +151,7 @@ def test_jobs_that_share_a_name_are_told_apart() -> None:
 def test_names_cannot_play_tricks() -> None:
     """A name from a stranger's graph is one line of printable text, whatever it contains."""
     hostile = Graph(jobs=(Job(id="aa" * 20, name="\x1b[2Jx\ny"),))
-    graph.check(hostile)
+    check(hostile)
     assert [*text(hostile)] == [f"\N{REPLACEMENT CHARACTER}[2Jx\N{REPLACEMENT CHARACTER}y  {'aa' * 20}"]
 
 

@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from clients import codec, graph, tomlgraph
+from clients import codec
 from clients.distbuild import BuildRequest, Graph
-from clients.graphtext import BadText
-from clients.tomlgraph import BadGraphFile
+from clients.graphs.builder import GraphBuilder, check
+from clients.graphs.text import BadText
+from clients.graphs.toml import BadGraphFile, parse
 from events.graphs import path_problem
 
 STDIN = "-"
@@ -28,7 +29,7 @@ def load(
     file = "stdin" if path == STDIN else path
     data = _read(path, file, read_stdin)
     request = _from_json(data, file) if data.lstrip()[:1] == b"{" else _from_toml(data, file, source_root)
-    graph.check(request.graph)
+    check(request.graph)
     return request
 
 
@@ -60,9 +61,9 @@ def _from_toml(data: bytes, file: str, source_root: Path) -> BuildRequest:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise BadGraphFile([f"{file}: is not UTF-8 text: {error}"]) from error
-    builder = graph.GraphBuilder(source_root)
+    builder = GraphBuilder(source_root)
     # Many jobs say the same patterns; the directory is searched once for each.
-    return tomlgraph.parse(text, file, builder, cache(lambda pattern: find(source_root, pattern)))
+    return parse(text, file, builder, cache(lambda pattern: find(source_root, pattern)))
 
 
 def find(source_root: Path, pattern: str) -> list[str]:

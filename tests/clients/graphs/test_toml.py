@@ -6,10 +6,10 @@ import pytest
 from attrs import evolve
 
 from clients.distbuild import BuildRequest, Cmd, Job
-from clients.graph import GraphBuilder, artifact
-from clients.graphfile import find
-from clients.graphtext import BadText
-from clients.tomlgraph import BadGraphFile, parse
+from clients.graphs import GraphBuilder, artifact
+from clients.graphs.files import find
+from clients.graphs.text import BadText
+from clients.graphs.toml import BadGraphFile, parse
 
 FILES = {"a.c": "a", "b.c": "b", "a.h": "ah", "include/x.h": "x", "include/deep/y.h": "y", ".hidden.h": "no"}
 PATH = "PATH=/usr/local/bin:/usr/bin:/bin"

@@ -2,7 +2,7 @@
 
 import tomllib
 
-from clients.tomlplaces import dotted, line_of, places
+from clients.graphs.toml_places import dotted, line_of, places
 
 TEXT = '''\
 title = "t"

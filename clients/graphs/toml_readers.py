@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import frozen
 
-from clients import graphtext
-from clients.tomlplaces import Place
+from clients.graphs.text import hint
+from clients.graphs.toml_places import Place
 
 Complain = Callable[[Place, str], None]
 Reader = Callable[[Any], Any]
@@ -82,7 +82,7 @@ def _table(table: Any, place: Place, readers: Mapping[str, Reader], complain: Co
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in readers:
-            near = graphtext.hint(key, readers)
+            near = hint(key, readers)
             complain((*place, key), f"is not known{near or '; known are ' + ', '.join(readers)}")
             continue
         try:

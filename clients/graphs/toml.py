@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 
 from attrs import evolve, field, frozen
 
-from clients import graphtext, tomlplaces, tomlreaders
 from clients.distbuild import BuildRequest, Cmd, Job
-from clients.graph import GraphBuilder, artifact, output, source
-from clients.graphtext import BadText, under
-from clients.tomlplaces import Place
-from clients.tomlreaders import Spec
+from clients.graphs import toml_places, toml_readers
+from clients.graphs.builder import GraphBuilder, artifact, output, source
+from clients.graphs.text import BadText, expand, hint, mentioned, repeat, repeat_in, select, under
+from clients.graphs.toml_places import Place
+from clients.graphs.toml_readers import Spec
 from events.graphs import BadGraph, topological
 
 SHELL = ("/bin/sh", "-ec")
@@ -48,9 +48,9 @@ class Complaints:
     told: list[str] = field(factory=list, init=False)
 
     def add(self, place: Place, text: str) -> None:
-        line = tomlplaces.line_of(place, self.lines)
+        line = toml_places.line_of(place, self.lines)
         where = self.file if line is None else f"{self.file}:{line}"
-        self.told.append(f"{where}: {tomlplaces.dotted(place)}: {text}" if place else f"{where}: {text}")
+        self.told.append(f"{where}: {toml_places.dotted(place)}: {text}" if place else f"{where}: {text}")
 
     def add_text(self, place: Place, error: BadText) -> None:
         self.add((*place, error.key) if error.key else place, str(error))
@@ -67,8 +67,8 @@ def parse(text: str, file: str, builder: GraphBuilder, find: Callable[[str], Seq
     `find` gives the source paths that match a pattern, sorted. Raises `BadGraphFile`.
     """
     document = _load(text, file)
-    complaints = Complaints(file, tomlplaces.places(text, document))
-    tables = tomlreaders.read(document, complaints.add)
+    complaints = Complaints(file, toml_places.places(text, document))
+    tables = toml_readers.read(document, complaints.add)
     complaints.stop()
     drafts = _unfold(tables, find, complaints)
     complaints.stop()
@@ -87,7 +87,7 @@ def _load(text: str, file: str) -> dict[str, Any]:
 
 
 def _unfold(
-    tables: tomlreaders.Tables, find: Callable[[str], Sequence[str]], complaints: Complaints
+    tables: toml_readers.Tables, find: Callable[[str], Sequence[str]], complaints: Complaints
 ) -> dict[str, Draft]:
     drafts: dict[str, Draft] = {}
     own = _own_words(tables.vars, complaints)
@@ -95,7 +95,7 @@ def _unfold(
         place = ("jobs", title)
         try:
             for words in _each(spec, own, find):
-                name = graphtext.expand(title, _among(words))
+                name = expand(title, _among(words))
                 if name in drafts:
                     raise BadText(f"there are two jobs {name!r}; use ${{file}} or ${{stem}} in the name")
                 drafts[name] = Draft(name=name, place=place, spec=spec, words=words)
@@ -108,7 +108,7 @@ def _own_words(texts: Mapping[str, str], complaints: Complaints) -> dict[str, st
     words: dict[str, str] = {}
     for name, text in texts.items():
         try:
-            words[name] = graphtext.expand(text, _among({**_directories(), **words}))
+            words[name] = expand(text, _among({**_directories(), **words}))
         except BadText as error:
             complaints.add(("vars", name), str(error))
             words[name] = ""
@@ -135,7 +135,7 @@ def _among(words: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def _refuse(name: str, words: Mapping[str, str]) -> NoReturn:
-    near = graphtext.hint(name, words)
+    near = hint(name, words)
     known = ", ".join(f"${{{word}}}" for word in words)
     raise BadText(
         f"the variable ${{{name}}} is not known here{near or f'; known are {known}' * bool(known)}"
@@ -161,12 +161,12 @@ def _link(drafts: dict[str, Draft], complaints: Complaints) -> dict[str, Draft]:
 
 
 def _with_deps(draft: Draft, drafts: Mapping[str, Draft]) -> Draft:
-    named = [("deps", graphtext.expand(dep, _among(draft.words))) for dep in draft.spec.deps]
-    named += [(key, name) for key, text in draft.spec.texts() for name in graphtext.mentioned(text)]
+    named = [("deps", expand(dep, _among(draft.words))) for dep in draft.spec.deps]
+    named += [(key, name) for key, text in draft.spec.texts() for name in mentioned(text)]
     found: dict[str, None] = {}
     for key, dep in named:
         with under(key):
-            found.update(dict.fromkeys(graphtext.select(dep, drafts.keys(), draft.name)))
+            found.update(dict.fromkeys(select(dep, drafts.keys(), draft.name)))
     return evolve(draft, deps=tuple(found))
 
 
@@ -203,7 +203,7 @@ def _job(
 
     def fill(key: str, text: str) -> str:
         with under(key):
-            return graphtext.expand(text, _among(words))
+            return expand(text, _among(words))
 
     return builder.job(
         draft.name,
@@ -218,7 +218,7 @@ def _job(
 
 def _inputs(draft: Draft, find: Callable[[str], Sequence[str]]) -> list[str]:
     with under("inputs"):
-        patterns = [graphtext.expand(pattern, _among(draft.words)) for pattern in draft.spec.inputs]
+        patterns = [expand(pattern, _among(draft.words)) for pattern in draft.spec.inputs]
         found = [path for pattern in patterns for path in find(pattern)]
     return found if draft.spec.each is None else [draft.words["file"], *found]
 
@@ -231,6 +231,6 @@ def _lines(
         yield Cmd(cat_template=fill("write", text), cat_output=output(fill("write", path)))
     for key, lines in (("cmd", (spec.cmd,) if spec.cmd else ()), ("cmds", spec.cmds)):
         for line in lines:
-            yield [fill(key, word) for text in line for word in graphtext.repeat(text, names, draft.name)]
+            yield [fill(key, word) for text in line for word in repeat(text, names, draft.name)]
     for text in spec.run:
-        yield [*SHELL, fill("run", graphtext.repeat_in(text, names, draft.name))]
+        yield [*SHELL, fill("run", repeat_in(text, names, draft.name))]

@@ -8,13 +8,13 @@ import pytest
 
 from clients import codec
 from clients.distbuild import BuildRequest, Cmd, Graph, Job
-from clients.graphfile import load
-from clients.tomlgraph import BadGraphFile
+from clients.graphs.files import load
+from clients.graphs.toml import BadGraphFile
 from events.graphs import BadGraph
 
 A = "aa" * 20
 GRAPH = Graph(source_files={"01" * 20: "a.c"}, jobs=(Job(id=A, name="a", inputs=("a.c",)),))
-README = Path(__file__).parents[2] / "clients" / "README.md"
+README = Path(__file__).parents[3] / "clients" / "README.md"
 
 
 def loaded(data: bytes | str, root: Path = Path()) -> BuildRequest:

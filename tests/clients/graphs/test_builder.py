@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clients.distbuild import Cmd, Graph, Job
-from clients.graph import GraphBuilder, artifact, check, output, source, source_id, write
+from clients.graphs import GraphBuilder, artifact, check, output, source, source_id, write
 from events.graphs import BadGraph
 
 FILES = {"a.c": b"a", "b.c": b"b", "a.h": b"ah", "common.h": b"common"}
