@@ -28,9 +28,9 @@ from clients.foreign import ForeignRecords
 from clients.job_output import fetch_tails
 from clients.live import START, Line, Link, LinkState, OutcomeUnknown, follow
 from clients.observer import Observer, Patience
-from clients.origins import Origins
 from clients.outcome import Outcome, Tally, Verdict
 from clients.sources import Sources, SourceUnusable
+from clients.wire.origins import Origins
 from events.ids import BuildId, JobId, Position
 from events.transitions import BUILD_ENDED
 

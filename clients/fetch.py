@@ -19,8 +19,8 @@ from clients import archive, wire
 from clients.archive import RunSync
 from clients.backoff import persist
 from clients.distbuild import Job
-from clients.origins import Origins, get_following
 from clients.parallel import for_each
+from clients.wire.origins import Origins, get_following
 from events.ids import BuildId
 
 FETCHES_AT_ONCE = 4

@@ -8,8 +8,8 @@ import pytest
 
 from clients.distbuild import Job
 from clients.fetch import MANIFEST, Fetcher, OutDirectory, OutOccupied, places, roots
-from clients.origins import Origins
 from clients.wire import Client
+from clients.wire.origins import Origins
 from events.ids import BuildId
 from tests.clients.coordinators import tar
 from tests.clients.peers import Peer, Talk, serving

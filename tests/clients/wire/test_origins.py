@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 
-from clients.origins import Origins, get_following
 from clients.wire import Client, Refused
+from clients.wire.origins import Origins, get_following
 from tests.clients.peers import Peer, Talk, serving
 
 

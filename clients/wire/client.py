@@ -16,20 +16,8 @@ import structlog
 import trio
 from attrs import frozen
 
-from clients.connection import Body, BodyLengthChanged, Connection, Ended, Headers
-from clients.response import ANSWER_BYTES_MAX, Lines, Refused, Reply, Response, TooLarge, Unreachable
-
-__all__ = [
-    "Body",
-    "BodyLengthChanged",
-    "Client",
-    "Lines",
-    "Refused",
-    "Reply",
-    "Response",
-    "TooLarge",
-    "Unreachable",
-]
+from clients.wire.connection import Body, Connection, Ended, Headers
+from clients.wire.response import ANSWER_BYTES_MAX, Reply, Response, Unreachable
 
 OpenStream = Callable[[str, int], Awaitable[trio.abc.Stream]]
 

@@ -8,7 +8,7 @@ import h11
 import trio
 from attrs import frozen
 
-from clients.connection import Connection, Ended
+from clients.wire.connection import Connection, Ended
 
 ANSWER_BYTES_MAX = 64 << 20
 LINE_BYTES_MAX = 16 << 20

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from urllib.parse import urljoin, urlsplit
 
-from clients.wire import Client, Refused, Response
+from clients.wire.client import Client
+from clients.wire.response import Refused, Response
 
 ORIGINS_MAX = 32
 REDIRECTS = (302, 307)
