@@ -13,6 +13,8 @@ from attrs import frozen
 
 from clients import wire
 from clients.build import BuildRun
+from clients.build.observer import Patience
+from clients.build.outcome import Outcome, Verdict
 from clients.cli import errors, exits, links, printing, wording
 from clients.cli.api import Api
 from clients.cli.exits import Exit, Failure
@@ -21,8 +23,6 @@ from clients.cli.show import Show
 from clients.cli.texts import count, plain, short
 from clients.cli.view import BuildView
 from clients.distbuild import BuildRequest
-from clients.observer import Patience
-from clients.outcome import Outcome, Verdict
 from events.transitions import JobStatus
 
 # Long enough for a coordinator that was just started beside us; who mistyped its address learns it soon.

@@ -141,8 +141,8 @@ def _of_files(error: BaseException) -> Failure | None:
     if "clients.build" not in sys.modules:
         return None
     from clients.archive import UnsafeArchive
-    from clients.fetch import OutOccupied
-    from clients.sources import SourceUnusable
+    from clients.build.fetch import OutOccupied
+    from clients.build.sources import SourceUnusable
 
     if isinstance(error, OutOccupied):
         return Failure(exits.BAD_FILE, str(error), fix="choose another --out, or move what is there")

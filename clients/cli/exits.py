@@ -24,7 +24,7 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
-# By the verdict on a build (`clients.outcome.Verdict`).
+# By the verdict on a build (`clients.build.outcome.Verdict`).
 OF_VERDICT = {
     "succeeded": Exit.OK,
     "failed": Exit.JOB_FAILED,

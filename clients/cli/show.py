@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from clients import wire
+from clients.build.observer import Observer
 from clients.cli.api import Api
 from clients.cli.progress import Display
 from clients.cli.sanitise import sanitise
@@ -18,7 +19,6 @@ from clients.cli.wording import Farm
 from clients.codec import Malformed
 from clients.distbuild import Graph
 from clients.live import Line, Link, LinkState
-from clients.observer import Observer
 from events.ids import BuildId, JobId
 from events.transitions import BuildStatus, JobStatus
 

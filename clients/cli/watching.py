@@ -7,13 +7,13 @@ from functools import partial
 
 import trio
 
+from clients.build.outcome import Tally
 from clients.cli import links, printing, wording
 from clients.cli.api import Api
 from clients.cli.exits import OF_VERDICT
 from clients.cli.progress import make_display
 from clients.cli.show import Show
 from clients.live import follow
-from clients.outcome import Tally
 from events.ids import BuildId
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from clients import build, codec, live, wire
 from clients.archive import UnsafeArchive
+from clients.build.fetch import OutOccupied
+from clients.build.sources import SourceUnusable
 from clients.cli import errors, exits
 from clients.cli.exits import Code, Exit, Failure
-from clients.fetch import OutOccupied
-from clients.sources import SourceUnusable
 from events import log
 from events.graphs import BadGraph
 from workers import disk

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Self
 
+from clients.build.job_output import TAIL_BYTES
 from clients.distbuild import JobResult, StatusUpdate, decode_bytes
 from clients.distbuild_client import BuildStream
-from clients.job_output import TAIL_BYTES
 from clients.live import START, Line, OutcomeUnknown
 from events.ids import JobId
 

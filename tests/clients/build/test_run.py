@@ -8,13 +8,13 @@ import pytest
 import trio
 
 from clients.build import BuildRun, run_build
+from clients.build.fetch import OutOccupied
+from clients.build.observer import Observer, Patience
+from clients.build.outcome import Verdict
+from clients.build.sources import SourceUnusable
 from clients.codec import Malformed
 from clients.distbuild import Graph, Job
-from clients.fetch import OutOccupied
 from clients.live import Line, Link, LinkState
-from clients.observer import Observer, Patience
-from clients.outcome import Verdict
-from clients.sources import SourceUnusable
 from clients.wire import Client, Refused, Unreachable
 from events.ids import BuildId, JobId
 from tests.clients.coordinators import BUILD, Answer, ScriptedCoordinator, record, tar

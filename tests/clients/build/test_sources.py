@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from clients.build.sources import WHOLE_BYTES_MAX, Sources, SourceUnusable
 from clients.codec import Malformed
 from clients.distbuild_client import DistbuildClient
-from clients.sources import WHOLE_BYTES_MAX, Sources, SourceUnusable
 from clients.wire import Client
 from tests.clients.coordinators import ScriptedCoordinator
 from tests.clients.peers import serving
@@ -71,6 +71,6 @@ async def test_an_unknown_id(tmp_path: Path) -> None:
 async def test_a_file_that_changes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is shorter than it was when looked at is not sent as if it were whole."""
     (tmp_path / "big").write_bytes(b"x" * 2_000_000)
-    monkeypatch.setattr("clients.sources._look", lambda path: (2_000_001, None))
+    monkeypatch.setattr("clients.build.sources._look", lambda path: (2_000_001, None))
     with pytest.raises(SourceUnusable, match="changed while it was sent"):
         await upload(tmp_path, {A: "big"}, (A,))

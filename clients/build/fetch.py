@@ -18,8 +18,8 @@ import trio
 from clients import archive, wire
 from clients.archive import RunSync
 from clients.backoff import persist
+from clients.build.parallel import for_each
 from clients.distbuild import Job
-from clients.parallel import for_each
 from clients.wire.origins import Origins, get_following
 from events.ids import BuildId
 

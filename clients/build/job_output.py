@@ -6,8 +6,8 @@ import structlog
 import trio
 
 from clients import wire
+from clients.build.parallel import for_each
 from clients.live import Line
-from clients.parallel import for_each
 from events.ids import BuildId, JobId
 
 TAIL_BYTES = 64 << 10

@@ -2,9 +2,9 @@
 
 import pytest
 
+from clients.build.outcome import Tally, Verdict
 from clients.distbuild import Job
 from clients.live import Line
-from clients.outcome import Tally, Verdict
 from events.ids import JobId, Position
 
 A, B = JobId("a" * 40), JobId("b" * 40)

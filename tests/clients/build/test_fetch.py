@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from clients.build.fetch import MANIFEST, Fetcher, OutDirectory, OutOccupied, places, roots
 from clients.distbuild import Job
-from clients.fetch import MANIFEST, Fetcher, OutDirectory, OutOccupied, places, roots
 from clients.wire import Client
 from clients.wire.origins import Origins
 from events.ids import BuildId

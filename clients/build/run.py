@@ -20,16 +20,16 @@ import trio
 from clients import codec, wire
 from clients.archive import RunSync
 from clients.backoff import persist
+from clients.build.fetch import Fetcher, OutDirectory, places, roots
+from clients.build.foreign import ForeignRecords
+from clients.build.job_output import fetch_tails
+from clients.build.observer import Observer, Patience
+from clients.build.outcome import Outcome, Tally, Verdict
+from clients.build.sources import Sources, SourceUnusable
 from clients.codec import Malformed
 from clients.distbuild import BuildRequest, Cancel, Graph, SignalRequest, UploadDone
 from clients.distbuild_client import BuildStream, DistbuildClient
-from clients.fetch import Fetcher, OutDirectory, places, roots
-from clients.foreign import ForeignRecords
-from clients.job_output import fetch_tails
 from clients.live import START, Line, Link, LinkState, OutcomeUnknown, follow
-from clients.observer import Observer, Patience
-from clients.outcome import Outcome, Tally, Verdict
-from clients.sources import Sources, SourceUnusable
 from clients.wire.origins import Origins
 from events.ids import BuildId, JobId, Position
 from events.transitions import BUILD_ENDED

@@ -12,9 +12,9 @@ import trio
 
 from clients.archive import RunSync
 from clients.backoff import persist
+from clients.build.parallel import for_each
 from clients.codec import Malformed
 from clients.distbuild_client import DistbuildClient
-from clients.parallel import for_each
 from clients.wire import BodyLengthChanged
 
 UPLOADS_AT_ONCE = 8
