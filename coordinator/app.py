@@ -5,6 +5,7 @@ and stop together; a crash of any long-lived task ends the process, and the next
 """
 
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -34,6 +35,10 @@ from events.sqlite import SqliteLog, SqliteReader
 
 log = structlog.get_logger()
 
+# The thread that commits has to get the interpreter back from a busy event loop; with CPython's 5 ms each
+# commit would wait that long, and every answer with it.
+SWITCH_SECONDS = 0.0005
+
 
 async def run(
     config: CoordinatorConfig,
@@ -46,6 +51,7 @@ async def run(
     Raises `LogLocked`, `CorruptLog`, `LogFromTheFuture` or `LogError` if the log cannot be used, OSError
     if the address cannot be bound.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     path = config.data / "log.sqlite3"
     event_log = await trio.to_thread.run_sync(SqliteLog, path)
     try:

@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import apsw
@@ -49,7 +50,9 @@ CREATE TABLE records(
 CREATE INDEX records_of_build ON records(build, position) WHERE build IS NOT NULL;
 CREATE INDEX records_of_worker ON records(worker, position) WHERE worker IS NOT NULL;
 """
-INSERT = "INSERT INTO records VALUES(?,?,?,?,?,?,?)"
+COLUMN_NAMES = ("position", "at", "type", "build", "worker", "text", "chain")
+# Rows that one statement stores.
+ROWS_MAX = 256
 COLUMNS = "position, at, type, text, chain"
 BUSY_MILLISECONDS = 5000
 # The file never shrinks by itself; a checkpoint every 16 MiB keeps the write-ahead log short.
@@ -78,26 +81,17 @@ class SqliteLog:
         one finds out by reading.
         """
         check_order(records, self._head)
-        rows, texts, chain = [], [], self._chain
+        values, texts, chain = list[object](), list[bytes](), self._chain
         for record in records:
             text = encode(record)
             chain = link(chain, text)
             texts.append(text)
             build, worker = subjects(record)
-            rows.append(
-                (
-                    record.position,
-                    record.at,
-                    type(record.event).__name__,
-                    build,
-                    worker,
-                    text.decode(),
-                    chain,
-                )
-            )
-        with _translated(self.path), _transaction(self._connection):
-            self._connection.executemany(INSERT, rows)
-        self._head, self._chain = Position(self._head + len(rows)), chain
+            kind = type(record.event).__name__
+            values += (record.position, record.at, kind, build, worker, text.decode(), chain)
+        with _translated(self.path):
+            _insert(self._connection, values)
+        self._head, self._chain = Position(self._head + len(texts)), chain
         return texts
 
     def read(
@@ -157,6 +151,28 @@ class SqliteReader:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _insert(connection: apsw.Connection, values: Sequence[object]) -> None:
+    """Store the rows, seven values each, in as few statements as can be.
+
+    Each statement gives up the interpreter's lock and has to get it back from a busy event loop, which
+    costs far more than the statement. A single one is a transaction by itself.
+    """
+    if len(values) <= ROWS_MAX * len(COLUMN_NAMES):
+        if values:
+            connection.execute(_statement(len(values) // len(COLUMN_NAMES)), values)
+        return
+    with _transaction(connection):
+        for start in range(0, len(values), ROWS_MAX * len(COLUMN_NAMES)):
+            page = values[start : start + ROWS_MAX * len(COLUMN_NAMES)]
+            connection.execute(_statement(len(page) // len(COLUMN_NAMES)), page)
+
+
+@cache
+def _statement(rows: int) -> str:
+    row = f"({','.join('?' * len(COLUMN_NAMES))})"
+    return f"INSERT INTO records VALUES{','.join([row] * rows)}"
 
 
 def _lock(path: Path) -> "_Lock":
