@@ -1,5 +1,8 @@
 .DEFAULT_GOAL := help
 PYTHON_FILES = events coordinator workers clients tests
+# Tests without processes and sockets of their own, or nearly so.
+QUICK = tests/test_*.py tests/events tests/clients/graphs tests/clients/test_*.py tests/coordinator/test_*.py \
+	tests/workers/test_machine.py tests/workers/test_template.py tests/workers/test_heartbeat.py
 
 help:           ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -7,20 +10,22 @@ help:           ## what there is to make
 demo: .venv/.ready  ## a real build before your eyes, from nothing to a picture
 	.venv/bin/terzetto demo
 
-test: system check  ## every test there is
-	.venv/bin/python -m pytest tests/e2e
+test: system lint  ## every test there is
+	.venv/bin/python -m pytest
 
-check: .venv/.ready  ## format, lint, types and all tests that need no processes
+check: lint     ## format, lint, types and the quick tests
+	.venv/bin/python -m pytest $(QUICK)
+
+lint: .venv/.ready
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/mypy
-	.venv/bin/python -m pytest --ignore tests/e2e
 
 bench: .venv/.ready  ## measurements, one JSON object a line
 	.venv/bin/python -m tests.bench
 
-system:         # what the tests need from the system: a C compiler and the sources of a real C program
-	.ci/packages gcc libc6-dev make
+system:         # what the tests need from the system
+	.ci/packages gcc libc6-dev make openssl
 
 .venv/.ready: pyproject.toml uv.lock .ci/bootstrap
 	.ci/bootstrap
@@ -28,4 +33,4 @@ system:         # what the tests need from the system: a C compiler and the sour
 clean:          ## forget everything that can be made again
 	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-data demo-out
 
-.PHONY: help demo test check bench system clean
+.PHONY: help demo test check lint bench system clean

@@ -1,7 +1,10 @@
 """Options and settings for all tests."""
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,36 @@ pytest.register_assert_rewrite("tests.events.story")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update-golden` rewrites what golden logs add up to; the logs themselves are never rewritten."""
     parser.addoption("--update-golden", action="store_true", help="rewrite the states of golden logs")
+
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+class SkipGuard:
+    """In continuous integration a test is skipped only for a reason that the README lists."""
+
+    def __init__(self) -> None:
+        self.unlisted: list[str] = []
+        self._listed = re.findall(r"^\| `([^`]+)` \|", README.read_text(), re.MULTILINE)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and isinstance(report.longrepr, tuple):
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            if not any(reason.startswith(listed) for listed in self._listed):
+                self.unlisted.append(f"{report.nodeid}: {reason}")
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.unlisted and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self.unlisted:
+            terminalreporter.write_line(f"skipped for a reason that the README does not list: {line}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("CI"):
+        config.pluginmanager.register(SkipGuard())
 
 
 @pytest.fixture(autouse=True)
