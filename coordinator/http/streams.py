@@ -60,7 +60,9 @@ async def _http(parts: Parts, name: str | None) -> Response:
         return answer_json(error)
     as_events = SSE in request.headers.get("Accept", "")
     render = _as_events if as_events else _as_lines
-    answer = Response(_chunks(parts, build, follower, render), content_type=SSE if as_events else LINES)
+    # A client that follows the lines is there for its build; a page that somebody has left open is not.
+    attended = None if as_events else build
+    answer = Response(_chunks(parts, attended, follower, render), content_type=SSE if as_events else LINES)
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"
     return answer
@@ -70,14 +72,13 @@ async def _socket(parts: Parts, name: str | None) -> Response | None:
     if not _is_from_here(websocket):
         return answer_json(Rejected(MALFORMED, "pages of another origin may not open this socket"), 403)
     try:
-        build, follower = await _follower(parts, websocket, name)
+        _, follower = await _follower(parts, websocket, name)
     except Rejected as error:
         return answer_json(error)
     await websocket.accept()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_ignore_commands)
-        with _attendance(parts, build):
-            await _send_all(parts, follower, batched=websocket.args.get("batch") == "1")
+        await _send_all(parts, follower, batched=websocket.args.get("batch") == "1")
         await websocket.close(RESTARTING if parts.journal.is_stopping else 1000)
         nursery.cancel_scope.cancel()
     return None

@@ -270,8 +270,8 @@ async def test_a_viewer_that_leaves_is_noticed(tmp_path: Path) -> None:
             await raw.head()
         async with socket(live, own):
             await raw.aclose()
-        with trio.fail_after(10):
-            await until_cancelled(live, stream)
+            with trio.fail_after(10):
+                await until_cancelled(live, stream)  # a page that is left open keeps no build alive
 
 
 async def until_cancelled(live: Live, stream: Build) -> None:
