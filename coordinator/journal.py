@@ -90,7 +90,7 @@ class Journal:
 
     async def load(self) -> None:
         """Replay the log into `state`."""
-        self.state = await self._run_sync(_replay, self._log)
+        self.state = await self._run_sync(replayed, self._log)
         self.durable = self._log.head()
         self._recent = self._make_recent(self.durable)
 
@@ -188,7 +188,7 @@ class Journal:
     async def _survive_full_disk(self, batch: _Batch, error: LogFull) -> None:
         log.error("disk full, refusing writes", error=str(error), dropped=len(batch.records))
         self.is_full = True
-        self.state = await self._run_sync(_replay, self._log)
+        self.state = await self._run_sync(replayed, self._log)
         for lost in (batch, self._staged):
             lost.dropped = True
             lost.stored.set()
@@ -199,7 +199,7 @@ class Journal:
         log.info("disk has room again, accepting writes")
 
 
-def _replay(log: Log) -> State:
+def replayed(log: Log) -> State:
     """All of the log, with the garbage collector kept from counting millions of live objects again."""
     gc.disable()
     try:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from coordinator.journal import replayed
 from events.catalog import Command, Record
 from events.commands import FinishUpload, Heartbeat, NewJob, Result, StartBuild, StartCoordinator
 from events.decide import Context, execute
-from events.fold import replay
 from events.ids import BuildId, JobId, WorkerId
-from events.log import read_all
 from events.sqlite import SqliteLog
 from events.state import State
 from tests.bench.graphs import job_id
@@ -25,7 +24,7 @@ def main() -> None:
         store(path, records)
         log = SqliteLog(path)
         watch = Stopwatch()
-        state = replay(entry.record for entry in read_all(log))
+        state = replayed(log)
         report("replay", len(records) / watch.seconds, "records/s", records=state.position)
         log.close()
 
