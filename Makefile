@@ -25,7 +25,7 @@ bench: .venv/.ready  ## measurements, one JSON object a line
 	.venv/bin/python -m tests.bench
 
 system:         # what the tests need from the system
-	.ci/packages gcc libc6-dev make openssl
+	.ci/packages gcc libc6-dev make curl openssl
 
 .venv/.ready: pyproject.toml uv.lock .ci/bootstrap
 	.ci/bootstrap
