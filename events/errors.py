@@ -38,9 +38,6 @@ BUILD_ENDED = Code("TZ-1004", Family.CONFLICT, "the build has ended", "start a n
 SOURCES_MISSING = Code(
     "TZ-1005", Family.CONFLICT, "source files are missing", "upload each id that is named, then signal again"
 )
-BUILD_FORGOTTEN = Code(
-    "TZ-1006", Family.GONE, "the build was forgotten", "read its records with `terzetto log`"
-)
 JOB_UNKNOWN = Code("TZ-1007", Family.NOT_FOUND, "no such job in this build", "list the jobs of the build")
 SOURCE_UNKNOWN = Code("TZ-1008", Family.NOT_FOUND, "no such source file", "upload it first")
 WORKER_UNKNOWN = Code(

@@ -119,12 +119,6 @@ class Teller:
             case _:
                 pass  # nothing that a later sentence needs
 
-    def worker_of(self, build: BuildId, job: JobId) -> WorkerId | None:
-        """The worker that runs the job at this point."""
-        known = self._builds.get(build)
-        run = known.runs.get(job) if known else None
-        return run[1] if run else None
-
     def say(self, record: Record) -> str:
         """The record in a sentence."""
         event = record.event

@@ -6,7 +6,7 @@ has come. Whoever reads slowly lags behind and harms nobody: nothing is queued f
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import trio
 from quart import Blueprint, Response, request, websocket
@@ -125,8 +125,8 @@ async def _chunks(
             await trio.sleep(TICK_SECONDS)
 
 
-def _attendance(parts: Parts, build: BuildId | None) -> "nullcontext[None]":
-    return nullcontext() if build is None else parts.attendance.attend(build)  # type: ignore[return-value]  # both are context managers of nothing
+def _attendance(parts: Parts, build: BuildId | None) -> AbstractContextManager[None]:
+    return nullcontext() if build is None else parts.attendance.attend(build)
 
 
 def _as_lines(entries: list[Entry], follower: Follower) -> bytes:
