@@ -4,12 +4,9 @@ Indentation is lifetime. The storage nursery outlives everything that can submit
 and stop together; a crash of any long-lived task ends the process, and the next one replays.
 """
 
-import secrets
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import structlog
 import trio
@@ -24,14 +21,12 @@ from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
 from coordinator.heartbeats import Heartbeats
 from coordinator.http.site import application
-from coordinator.journal import PROBE_BYTES, Journal
+from coordinator.journal import Journal
 from coordinator.output import OutputStore
 from coordinator.parts import Parts
+from coordinator.platform import Platform
 from coordinator.sources import Sources
 from events.commands import StartCoordinator
-from events.ids import Position
-from events.log import PAGE, Entry, Log, Subject
-from events.sqlite import SqliteLog, SqliteReader
 
 log = structlog.get_logger()
 
@@ -44,6 +39,7 @@ async def run(
     config: CoordinatorConfig,
     *,
     stop: trio.Event,
+    platform: Platform | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `stop`; `started` with the URL once requests are answered.
@@ -52,36 +48,43 @@ async def run(
     if the address cannot be bound.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
-    path = config.data / "log.sqlite3"
-    event_log = await trio.to_thread.run_sync(SqliteLog, path)
+    platform = platform or Platform()
+    writer, reader = await platform.run_sync(platform.open_log, config.data)
     try:
-        journal = Journal(event_log, _FileReader(path), has_room=lambda: _has_room(config.data))
-        await _run(config, journal, event_log, stop, task_status)
+        journal = Journal(
+            writer,
+            reader,
+            run_sync=platform.run_sync,
+            has_room=partial(platform.has_room, config.data),
+            recent=platform.recent,
+            page=platform.page,
+        )
+        await _run(config, platform, journal, stop, task_status)
+        log.info("stopped", position=journal.durable, head=writer.head())
     finally:
-        event_log.close()
+        writer.close()
 
 
 async def _run(
     config: CoordinatorConfig,
+    platform: Platform,
     journal: Journal,
-    event_log: Log,
     stop: trio.Event,
     task_status: trio.TaskStatus[str],
 ) -> None:
     await journal.load()
     async with trio.open_nursery() as storage:
         await storage.start(journal.commit_forever)
-        core = Coordinator(journal, now=clock(not_before=journal.state.at), new_id=secrets.token_hex)
-        parts = await _parts(config, core)
+        core = Coordinator(journal, now=platform.clock(not_before=journal.state.at), new_id=platform.new_id)
+        parts = _parts(config, platform, core)
         await core.submit(StartCoordinator(version=version("terzetto"), settings=config.settings))
         await parts.sources.forget_missing()
-        await _serve(parts, stop, task_status)
+        await _serve(parts, platform, stop, task_status)
         storage.cancel_scope.cancel()
-    log.info("stopped", position=journal.durable, head=event_log.head())
 
 
-async def _parts(config: CoordinatorConfig, core: Coordinator) -> Parts:
-    blobs = BlobStore(config.data / "blobs")
+def _parts(config: CoordinatorConfig, platform: Platform, core: Coordinator) -> Parts:
+    blobs = BlobStore(config.data / "blobs", run_sync=platform.run_sync)
     dispatch = Dispatch(core)
     return Parts(
         config=config,
@@ -92,11 +95,14 @@ async def _parts(config: CoordinatorConfig, core: Coordinator) -> Parts:
         attendance=Attendance(core, config.client_grace_seconds),
         blobs=blobs,
         sources=Sources(core, blobs),
-        outputs=OutputStore(config.data / "output"),
+        outputs=OutputStore(config.data / "output", run_sync=platform.run_sync, sync_disk=platform.sync_disk),
+        run_sync=platform.run_sync,
     )
 
 
-async def _serve(parts: Parts, stop: trio.Event, task_status: trio.TaskStatus[str]) -> None:
+async def _serve(
+    parts: Parts, platform: Platform, stop: trio.Event, task_status: trio.TaskStatus[str]
+) -> None:
     config, drained = parts.config, trio.Event()
     async with trio.open_nursery() as services:
         await services.start(alarm.ring_forever, parts.core)
@@ -104,7 +110,7 @@ async def _serve(parts: Parts, stop: trio.Event, task_status: trio.TaskStatus[st
         await services.start(parts.attendance.watch_forever)
         await services.start(close_outputs_forever, parts.core, parts.outputs)
         async with trio.open_nursery() as front:
-            urls = await front.start(_listen, parts, drained)
+            urls = await front.start(_listen, parts, platform, drained)
             log.info("serving", url=urls[0], position=parts.journal.durable)
             task_status.started(urls[0] + config.base_path)
             await stop.wait()  # unbounded: we serve until told otherwise
@@ -116,47 +122,16 @@ async def _serve(parts: Parts, stop: trio.Event, task_status: trio.TaskStatus[st
 
 
 async def _listen(
-    parts: Parts, drained: trio.Event, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED
+    parts: Parts,
+    platform: Platform,
+    drained: trio.Event,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     await serve(
         application(parts),
         bind=parts.config.bind,
         shutdown=drained.wait,
         grace_seconds=parts.config.grace_seconds,
+        listen=platform.listen,
         task_status=task_status,
     )
-
-
-def clock(not_before: float) -> Callable[[], float]:
-    """Seconds since 1970 that never fall: the wall clock once, then the monotonic one.
-
-    So a jump of the wall clock expires nobody's lease; it shows in the next start's times only.
-    """
-    start, origin = max(time.time(), not_before), time.monotonic()
-    return lambda: start + (time.monotonic() - origin)
-
-
-class _FileReader:
-    """Reads the log through a connection of its own each time, so that any thread may."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def read(self, after: Position, subject: Subject | None = None, limit: int = PAGE) -> list[Entry]:
-        reader = SqliteReader(self._path)
-        try:
-            return reader.read(after, subject, limit)
-        finally:
-            reader.close()
-
-
-def _has_room(data: Path) -> bool:
-    """Can a megabyte be written beside the log?"""
-    probe = data / ".room"
-    try:
-        probe.write_bytes(bytes(PROBE_BYTES))
-    except OSError:
-        return False
-    finally:
-        probe.unlink(missing_ok=True)
-    return True

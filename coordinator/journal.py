@@ -201,9 +201,11 @@ class Journal:
 
 def replayed(log: Log) -> State:
     """All of the log, with the garbage collector kept from counting millions of live objects again."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         return replay(entry.record for entry in read_all(log))
     finally:
-        gc.freeze()
-        gc.enable()
+        if was_enabled:
+            gc.freeze()
+            gc.enable()

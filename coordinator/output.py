@@ -7,7 +7,7 @@ those of a live one survive the end of our process.
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import attrs
@@ -94,7 +94,14 @@ class _Sealing:
 class OutputStore:
     """The files below `root`, which belongs to this store alone; each stream keeps `bytes_max` at most."""
 
-    def __init__(self, root: Path, *, bytes_max: int = BYTES_MAX, run_sync: RunSync = in_thread) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        bytes_max: int = BYTES_MAX,
+        run_sync: RunSync = in_thread,
+        sync_disk: Callable[[], None] = os.sync,
+    ) -> None:
         self._root = root
         self._bytes_max = bytes_max
         self._run_sync = run_sync
@@ -104,7 +111,7 @@ class OutputStore:
         self._sealing = trio.Lock()
         root.mkdir(parents=True, exist_ok=True)
         if any(root.iterdir()):
-            os.sync()  # a process before us may have died before it sealed
+            sync_disk()  # a process before us may have died before it sealed
 
     async def append(self, lease: LeaseId, stream: str, offset: int, data: bytes) -> int:
         """Store `data`, whose first byte is the stream's byte `offset`; returns the stream's size in bytes.

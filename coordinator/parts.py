@@ -6,6 +6,7 @@ from coordinator.attendance import Attendance
 from coordinator.blobs import BlobStore
 from coordinator.config import CoordinatorConfig
 from coordinator.core import Coordinator
+from coordinator.disk import RunSync
 from coordinator.dispatch import Dispatch
 from coordinator.heartbeats import Heartbeats
 from coordinator.journal import Journal
@@ -24,3 +25,4 @@ class Parts:
     attendance: Attendance
     blobs: BlobStore
     outputs: OutputStore
+    run_sync: RunSync

@@ -1,20 +1,16 @@
 """The composition root of a worker: every task and every directory it has is opened here."""
 
-import random
-import secrets
 from functools import partial
 
 import structlog
 import trio
 
-from clients import wire
 from clients.distbuild_client import DistbuildClient
 from clients.server import serve
 from events.ids import JobId, WorkerId
 from workers import disk
 from workers.bell import Bell
 from workers.cache import Cache
-from workers.commands import Commands
 from workers.config import WorkerConfig
 from workers.execute import Executor, Slot
 from workers.fetch import Fetcher
@@ -22,6 +18,7 @@ from workers.heartbeat import Heartbeats
 from workers.http import application
 from workers.jobs import Jobs
 from workers.machine import Machine
+from workers.platform import Platform
 from workers.stream import OutputStreams
 from workers.workspace import Workspace
 
@@ -35,6 +32,7 @@ async def run(
     config: WorkerConfig,
     *,
     stop: trio.Event,
+    platform: Platform | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Work until `stop` is set; starts with the worker's URL.
@@ -42,37 +40,55 @@ async def run(
     Then jobs at work are killed and handed back, ended ones reported, and all is over within 10 s.
     Raises `disk.Locked` if another worker uses the data directory, OSError, ValueError.
     """
+    platform = platform or Platform()
     with disk.locked(config.data):
-        cache = Cache(config.data / "cache", bytes_max=config.cache_bytes_max)
-        await trio.to_thread.run_sync(cache.open, disk.boot_id())
+        cache = Cache(config.data / "cache", bytes_max=config.cache_bytes_max, run_sync=platform.run_sync)
+        await platform.run_sync(partial(cache.open, platform.boot_id()))
         closing = trio.Event()
         async with trio.open_nursery() as services:
-            app = application(cache, base_path=config.base_path)
+            app = application(cache, base_path=config.base_path, run_sync=platform.run_sync)
             serving = partial(
-                serve, app, bind=config.bind, shutdown=closing.wait, grace_seconds=GRACE_SECONDS
+                serve,
+                app,
+                bind=config.bind,
+                shutdown=closing.wait,
+                grace_seconds=GRACE_SECONDS,
+                listen=platform.listen,
             )
             urls: list[str] = await services.start(serving)
-            url = await trio.to_thread.run_sync(config.url, urls[0])
-            await _work(config, url, cache, stop, task_status)
+            url = await platform.run_sync(partial(config.url, urls[0]))
+            await _work(config, platform, url, cache, stop, task_status)
             closing.set()
 
 
 async def _work(
-    config: WorkerConfig, url: str, cache: Cache, stop: trio.Event, task_status: trio.TaskStatus[str]
+    config: WorkerConfig,
+    platform: Platform,
+    url: str,
+    cache: Cache,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[str],
 ) -> None:
-    chance, bell = random.Random(), Bell()  # noqa: S311, it spreads retries
-    open_client = partial(wire.Client, headers=config.headers)
+    chance, bell = platform.chance, Bell()
     machine = Machine(
-        worker=WorkerId(url), slots=config.slots, session=secrets.token_hex(16), labels=config.all_labels
+        worker=WorkerId(url), slots=config.slots, session=platform.new_id(16), labels=config.all_labels
     )
     for job, digest in cache.artifacts().items():
         machine.artifact_changed(job, digest)
     cache.on_change = partial(_report, machine, bell)
-    slots = [_slot(config, cache, number) for number in range(config.slots)]
-    async with open_client(config.coordinator) as client:
+    slots = [_slot(config, platform, cache, number) for number in range(config.slots)]
+    async with platform.open_client(config.coordinator, headers=config.headers) as client:
         coordinator, streams = DistbuildClient(client), OutputStreams(client)
-        fetcher = Fetcher(cache, coordinator, wire.Client, own_url=url, chance=chance)
-        jobs = Jobs(machine, Executor(cache, fetcher), streams, slots, bell.ring)
+        fetcher = Fetcher(
+            cache,
+            coordinator,
+            platform.open_client,
+            own_url=url,
+            chance=chance,
+            run_sync=platform.run_sync,
+        )
+        executor = Executor(cache, fetcher, run_sync=platform.run_sync)
+        jobs = Jobs(machine, executor, streams, slots, bell.ring)
         heartbeats = Heartbeats(coordinator, machine, jobs, bell, held=cache.artifacts, chance=chance)
         try:
             async with trio.open_nursery() as at_work:
@@ -105,8 +121,8 @@ async def _close(slots: list[Slot], fetcher: Fetcher) -> None:
             closing.start_soon(fetcher.aclose)
 
 
-def _slot(config: WorkerConfig, cache: Cache, number: int) -> Slot:
-    return Slot(Workspace(config.data / "slots" / str(number), cache.trash), Commands())
+def _slot(config: WorkerConfig, platform: Platform, cache: Cache, number: int) -> Slot:
+    return Slot(Workspace(config.data / "slots" / str(number), cache.trash), platform.open_commands())
 
 
 def _report(machine: Machine, bell: Bell, job: JobId, digest: str | None) -> None:

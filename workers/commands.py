@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import structlog
 import trio
@@ -78,6 +78,21 @@ SIGNAL_NAMES: dict[int, str] = {
     signal.SIGALRM: "alarm clock",
     signal.SIGTERM: "terminated",
 }
+
+
+class Runner(Protocol):
+    """Runs one command at a time; see `Commands` for what each method owes."""
+
+    @property
+    def is_alone(self) -> bool: ...
+
+    async def run(
+        self, argv: Sequence[str], environ: Mapping[str, str], cwd: Path, on_output: OnOutput
+    ) -> Ended: ...
+
+    async def clean(self) -> None: ...
+
+    async def aclose(self) -> None: ...
 
 
 class Commands:

@@ -15,7 +15,7 @@ from clients.archive import RunSync, UnsafeArchive
 from clients.distbuild import Cmd, JobSpec
 from events.ids import JobId, SourceId, is_hex40
 from workers.cache import Cache, Kept
-from workers.commands import Commands, NotStarted, ReaperLost
+from workers.commands import NotStarted, ReaperLost, Runner
 from workers.fetch import Fetcher, Lost, Unavailable
 from workers.output import Output
 from workers.template import Directories, RenderError, mentions, render_cmd
@@ -36,7 +36,7 @@ class Slot:
     """Room for one job at a time."""
 
     workspace: Workspace
-    commands: Commands
+    commands: Runner
 
 
 @frozen(kw_only=True)

@@ -4,9 +4,10 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import trio
 from quart import Blueprint, Response, request
 
-from clients.archive import pack
+from clients.archive import RunSync, pack
 from clients.distbuild import PATH_ARTIFACT
 from clients.server import App
 from events.ids import JobId, is_hex40
@@ -15,16 +16,16 @@ from workers.cache import Cache, Kept
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def application(cache: Cache, *, base_path: str = "") -> App:
+def application(cache: Cache, *, base_path: str = "", run_sync: RunSync = trio.to_thread.run_sync) -> App:
     """Serve the artifacts in `cache` at the root, and below `base_path` if the worker's URL has a path."""
     app = App(__name__)
-    app.register_blueprint(_routes(cache))
+    app.register_blueprint(_routes(cache, run_sync))
     if base_path:
-        app.register_blueprint(_routes(cache), url_prefix=f"/{base_path}", name="based")
+        app.register_blueprint(_routes(cache, run_sync), url_prefix=f"/{base_path}", name="based")
     return app
 
 
-def _routes(cache: Cache) -> Blueprint:
+def _routes(cache: Cache, run_sync: RunSync) -> Blueprint:
     routes = Blueprint("worker", __name__)
 
     @routes.get("/healthz")
@@ -42,14 +43,16 @@ def _routes(cache: Cache) -> Blueprint:
         if kept is None:
             return _text("no such artifact here", 404)
         headers = {"content-disposition": f'attachment; filename="{ids[0]}.tar"'}
-        return _guarded(Response(_packed(cache, kept), headers=headers, content_type="application/x-tar"))
+        return _guarded(
+            Response(_packed(cache, kept, run_sync), headers=headers, content_type="application/x-tar")
+        )
 
     return routes
 
 
-async def _packed(cache: Cache, kept: Kept) -> AsyncIterator[bytes]:
+async def _packed(cache: Cache, kept: Kept, run_sync: RunSync) -> AsyncIterator[bytes]:
     with cache.using(kept):
-        async with aclosing(pack(cache.directory_of(kept))) as chunks:
+        async with aclosing(pack(cache.directory_of(kept), run_sync=run_sync)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

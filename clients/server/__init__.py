@@ -7,6 +7,6 @@ are our own; hypercorn keeps the HTTP/1.1 and WebSocket protocols, Quart the rou
 
 from clients.server.app import App
 from clients.server.body import receive_body, receive_chunks
-from clients.server.listen import serve
+from clients.server.listen import Listen, open_listeners, serve
 
-__all__ = ["App", "receive_body", "receive_chunks", "serve"]
+__all__ = ["App", "Listen", "open_listeners", "receive_body", "receive_chunks", "serve"]

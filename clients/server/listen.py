@@ -17,6 +17,9 @@ from clients.server.logs import StructuredLogger
 if not version("hypercorn").startswith("0.18."):
     raise ImportError(f"clients.server is written for hypercorn 0.18, not {version('hypercorn')}")
 
+# Opens what is to be listened on at "host:port".
+Listen = Callable[[str], Awaitable[list[trio.SocketListener]]]
+
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75.0
 HEAD_BYTES_MAX = 64 << 10
@@ -31,6 +34,7 @@ async def serve(
     grace_seconds: float = 5.0,
     send_seconds: float = 30.0,
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+    listen: Listen | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` on `bind` ("host:port", port 0 for any) until `shutdown()` returns.
@@ -40,7 +44,7 @@ async def serve(
     `send_seconds` is dropped. Raises OSError when it cannot bind.
     """
     _require_no_lifespan(app)
-    listeners = await _listen(bind)
+    listeners = await (listen or open_listeners)(bind)
     server = Server(app=app, config=_config(keep_alive_seconds), send_seconds=send_seconds)
     async with trio.open_nursery() as connections:
         stop_at = trio.current_time()  # if we are cancelled, or `shutdown` fails: now
@@ -65,7 +69,7 @@ class Server:
     app: App
     config: Config
     send_seconds: float
-    _connections: set[Connection] = attrs.field(factory=set)
+    _connections: dict[Connection, None] = attrs.field(factory=dict)
     _is_draining: bool = False
 
     async def handle(self, stream: trio.SocketStream) -> None:
@@ -81,11 +85,11 @@ class Server:
             )
         except OSError:
             return  # gone before we looked
-        self._connections.add(connection)
+        self._connections[connection] = None
         try:
             await connection.run()
         finally:
-            self._connections.discard(connection)
+            del self._connections[connection]
 
     def drain(self, hard_stop_at: float) -> None:
         """Let every connection end with the exchange it is in; no send outlasts `hard_stop_at`."""
@@ -112,7 +116,8 @@ def _require_no_lifespan(app: App) -> None:
         raise ValueError("start services beside `serve`, not with before_serving and its like")
 
 
-async def _listen(bind: str) -> list[trio.SocketListener]:
+async def open_listeners(bind: str) -> list[trio.SocketListener]:
+    """The real `Listen`. Raises ValueError, OSError."""
     host, _, port = bind.rpartition(":")
     if not host or not port.isdecimal():
         raise ValueError(f"bind to HOST:PORT, not to {bind!r}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import trio
 from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as Redirect
 
@@ -63,9 +62,9 @@ def _add_builds(api: Blueprint, parts: Parts) -> None:
     async def build(name: str) -> Response:
         if "at" in request.args:
             old = await state_at(parts.journal, Position(number("at", 0)))
-            return await _large_json(views.build(old, resolve(old, name)))
+            return await _large_json(parts, views.build(old, resolve(old, name)))
         return await _large_json(
-            await parts.core.view(lambda state: views.build(state, resolve(state, name)))
+            parts, await parts.core.view(lambda state: views.build(state, resolve(state, name)))
         )
 
     @api.post("/builds/<name>/cancel")
@@ -175,6 +174,6 @@ def _json(value: object) -> Response:
     return Response(codec.dumps(value), content_type=JSON)
 
 
-async def _large_json(shape: Callable[[], object]) -> Response:
+async def _large_json(parts: Parts, shape: Callable[[], object]) -> Response:
     """Like `_json`, with the work that 100 000 jobs may make kept off the event loop."""
-    return Response(await trio.to_thread.run_sync(lambda: codec.dumps(shape())), content_type=JSON)
+    return Response(await parts.run_sync(lambda: codec.dumps(shape())), content_type=JSON)

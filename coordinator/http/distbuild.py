@@ -37,7 +37,9 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @dialect.post(wire.PATH_HEARTBEAT)
     async def heartbeat() -> Response:
-        sent = await translate.read(await receive_body(HEARTBEAT_BYTES_MAX), wire.HeartbeatRequest)
+        sent = await translate.read(
+            await receive_body(HEARTBEAT_BYTES_MAX), wire.HeartbeatRequest, parts.run_sync
+        )
         reports = translate.reports(sent)
         finished = await keep(parts.core, parts.outputs, translate.worker(sent), reports)
         answer = await parts.heartbeats.take(
@@ -49,6 +51,7 @@ def blueprint(parts: Parts) -> Blueprint:
     async def build() -> Response:
         command = await translate.read_build(
             await receive_body(GRAPH_BYTES_MAX),
+            parts.run_sync,
             key=request.args.get("key", ""),
             detached=request.args.get("on_disconnect") == "continue",
         )
@@ -63,7 +66,7 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @dialect.post(wire.PATH_SIGNAL)
     async def signal() -> Response:
-        sent = await translate.read(await receive_body(SIGNAL_BYTES_MAX), wire.SignalRequest)
+        sent = await translate.read(await receive_body(SIGNAL_BYTES_MAX), wire.SignalRequest, parts.run_sync)
         id_ = BuildId(translate.id_of("build_id", request.args.get("build_id")))
         if sent.cancel is not None:
             await parts.core.submit(CancelBuild(build=id_, reason=sent.cancel.reason or "by its client"))

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-import trio
-
 from clients import codec
 from clients import distbuild as wire
 from clients.codec import Malformed
+from coordinator.disk import RunSync
 from coordinator.heartbeats import Answer, Assignment
 from coordinator.results import Report
 from coordinator.statuses import BuildEnded, JobEnded
@@ -21,14 +20,14 @@ T = TypeVar("T")
 LARGE_BYTES = 256 << 10
 
 
-async def read(body: bytes, cls: type[T]) -> T:
+async def read(body: bytes, cls: type[T], run_sync: RunSync) -> T:
     """Decode as Go would; raises `Malformed`."""
-    return await _off_the_loop(len(body), partial(codec.read, body, cls, lenient=True))
+    return await _off_the_loop(run_sync, len(body), partial(codec.read, body, cls, lenient=True))
 
 
-async def read_build(body: bytes, *, key: str, detached: bool) -> StartBuild:
+async def read_build(body: bytes, run_sync: RunSync, *, key: str, detached: bool) -> StartBuild:
     """Decode a build request; raises `Malformed`."""
-    return await _off_the_loop(len(body), lambda: _build(_read_graph(body), key, detached))
+    return await _off_the_loop(run_sync, len(body), lambda: _build(_read_graph(body), key, detached))
 
 
 def id_of(parameter: str, text: str | None) -> str:
@@ -138,8 +137,8 @@ def line(value: Any) -> bytes:
     return codec.write(value) + b"\n"
 
 
-async def _off_the_loop(size: int, decode: Callable[[], T]) -> T:
-    return decode() if size < LARGE_BYTES else await trio.to_thread.run_sync(decode)
+async def _off_the_loop(run_sync: RunSync, size: int, decode: Callable[[], T]) -> T:
+    return decode() if size < LARGE_BYTES else await run_sync(decode)
 
 
 def _read_graph(body: bytes) -> wire.BuildRequest:

@@ -108,7 +108,7 @@ async def test_an_artifact_that_went_meanwhile_is_no_empty_one(tmp_path: Path) -
     directory.mkdir()
     await cache.add_artifact(A, "e" * 64, directory, 0)
     with pytest.raises(FileNotFoundError):
-        await anext(_packed(cache, kept))
+        await anext(_packed(cache, kept, trio.to_thread.run_sync))
 
 
 async def test_it_says_that_it_lives(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What the coordinator stands on: this machine, or a simulated one. Only this differs, never the logic."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from attrs import frozen
+
+from clients.server import Listen, open_listeners
+from coordinator.disk import RunSync, in_thread
+from coordinator.journal import PROBE_BYTES, Reader
+from coordinator.recent import Recent
+from events.ids import Position
+from events.log import PAGE, Entry, Log, Subject
+from events.sqlite import SqliteLog, SqliteReader
+
+
+class OpenLog(NamedTuple):
+    """The one writer of a log, and a second look at it that never waits for the writer."""
+
+    writer: Log
+    reader: Reader
+
+
+def open_files(data: Path) -> OpenLog:
+    """The log below `data`. Raises `LogError` and its kin. Blocks."""
+    path = data / "log.sqlite3"
+    return OpenLog(SqliteLog(path), _FileReader(path))
+
+
+def has_room(data: Path) -> bool:
+    """Can a megabyte be written beside the log?"""
+    probe = data / ".room"
+    try:
+        probe.write_bytes(bytes(PROBE_BYTES))
+    except OSError:
+        return False
+    finally:
+        probe.unlink(missing_ok=True)
+    return True
+
+
+@frozen(kw_only=True)
+class Platform:
+    """The machine. `wall_time`: the clock that may jump; `steady_time`: the one that does not.
+
+    `sync_disk`: make durable whatever any process wrote; `recent` and `page`: how much of the log is kept
+    in memory and how much is read at once.
+    """
+
+    open_log: Callable[[Path], OpenLog] = open_files
+    has_room: Callable[[Path], bool] = has_room
+    run_sync: RunSync = in_thread
+    sync_disk: Callable[[], None] = os.sync
+    listen: Listen = open_listeners
+    wall_time: Callable[[], float] = time.time
+    steady_time: Callable[[], float] = time.monotonic
+    new_id: Callable[[int], str] = secrets.token_hex
+    recent: Callable[[Position], Recent] = Recent
+    page: int = PAGE
+
+    def clock(self, not_before: float) -> Callable[[], float]:
+        """Seconds since 1970 that never fall: the wall clock once, then the monotonic one.
+
+        So a jump of the wall clock expires nobody's lease; it shows in the next start's times only.
+        """
+        start, origin = max(self.wall_time(), not_before), self.steady_time()
+        return lambda: start + (self.steady_time() - origin)
+
+
+class _FileReader:
+    """Reads the log through a connection of its own each time, so that any thread may."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, after: Position, subject: Subject | None = None, limit: int = PAGE) -> list[Entry]:
+        reader = SqliteReader(self._path)
+        try:
+            return reader.read(after, subject, limit)
+        finally:
+            reader.close()
