@@ -23,7 +23,7 @@ from events.catalog import Record
 from events.errors import STORAGE_FULL, Rejected
 from events.fold import replay
 from events.ids import BEGINNING, Position
-from events.log import PAGE, Entry, Log, LogFull, Subject, read_all, subjects
+from events.log import PAGE, Entry, Log, LogFull, Subject, read_records, subjects
 from events.state import State
 
 log = structlog.get_logger()
@@ -204,7 +204,7 @@ def replayed(log: Log) -> State:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return replay(entry.record for entry in read_all(log))
+        return replay(read_records(log))
     finally:
         if was_enabled:
             gc.freeze()

@@ -8,7 +8,7 @@ Every command leaves an input fact that holds all it brought, and whatever a "wh
 reason code in the event that decided it.
 """
 
-from typing import ClassVar, TypeAlias, get_args
+from typing import NamedTuple, TypeAlias, get_args
 
 from attrs import field, frozen
 
@@ -365,11 +365,8 @@ Event: TypeAlias = (
 EVENTS: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
 
 
-@frozen
-class Record:
+class Record(NamedTuple):
     """A fact with its place in the log: `position` 1, 2, 3 …; `at` in seconds since 1970, never falling."""
-
-    FORMAT: ClassVar[int] = 1
 
     position: Position
     at: float

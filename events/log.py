@@ -66,6 +66,10 @@ class Readable(Protocol):
         """Up to `limit` records beyond `after`, of one subject or of all."""
         ...
 
+    def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
+        """As `read` of all, without the texts: what a replay needs, faster."""
+        ...
+
 
 class Log(Readable, Protocol):
     """Appends are all or nothing, and durable on return."""
@@ -109,6 +113,13 @@ def read_all(log: Readable, after: Position = BEGINNING, subject: Subject | None
     while page := log.read(after, subject):
         yield from page
         after = page[-1].record.position
+
+
+def read_records(log: Readable, after: Position = BEGINNING) -> Iterator[Record]:
+    """Every record beyond `after`, for a replay."""
+    while page := log.records(after):
+        yield from page
+        after = page[-1].position
 
 
 def verified(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 0) -> Iterator[Entry]:
@@ -167,6 +178,9 @@ class MemoryLog:
                 if len(found) == limit:
                     break
         return found
+
+    def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
+        return [entry.record for entry in self.read(after, None, limit)]
 
     def head(self) -> Position:
         return Position(len(self._entries))

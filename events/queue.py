@@ -37,9 +37,10 @@ class Line(NamedTuple):
     worker: WorkerId
 
 
-_FOR_ANYONE = tuple(
-    Line(why, ANY_WORKER) for why in (Why.FIRST_COME, Why.WAITED_FOR_DEPENDENCY, Why.WAITED_FOR_RESULT)
-)
+FIRST_COME = Line(Why.FIRST_COME, ANY_WORKER)
+WAITED_FOR_DEPENDENCY = Line(Why.WAITED_FOR_DEPENDENCY, ANY_WORKER)
+WAITED_FOR_RESULT = Line(Why.WAITED_FOR_RESULT, ANY_WORKER)
+_FOR_ANYONE = (FIRST_COME, WAITED_FOR_DEPENDENCY, WAITED_FOR_RESULT)
 
 
 @define
@@ -54,8 +55,12 @@ class Queue:
 
     def join(self, job: JobId, line: Line, opens_at: float) -> None:
         """Put the job in one more line."""
-        self.lines.setdefault(line, OrderedDict())[job] = opens_at
-        self.places[job] = (*self.places.get(job, ()), line)
+        jobs = self.lines.get(line)
+        if jobs is None:
+            jobs = self.lines[line] = OrderedDict()
+        jobs[job] = opens_at
+        places = self.places.get(job)
+        self.places[job] = (line,) if places is None else (*places, line)
 
     def leave(self, job: JobId) -> None:
         """Take the job out of every line it stands in."""

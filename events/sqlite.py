@@ -16,7 +16,7 @@ from pathlib import Path
 import apsw
 
 from events.catalog import EVENTS, Record
-from events.codec import FORMAT, FromTheFuture, Unreadable, decode_typed, encode
+from events.codec import FORMAT, FromTheFuture, Unreadable, decode_rows, decode_typed, encode
 from events.ids import BEGINNING, Position
 from events.log import (
     GENESIS,
@@ -100,6 +100,10 @@ class SqliteLog:
         with _translated(self.path):
             return _read(self._connection, after, subject, limit)
 
+    def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
+        with _translated(self.path):
+            return _records(self._connection, after, limit)
+
     def head(self) -> Position:
         return self._head
 
@@ -128,6 +132,10 @@ class SqliteReader:
     ) -> list[Entry]:
         with _translated(self.path):
             return _read(self._connection, after, subject, limit)
+
+    def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
+        with _translated(self.path):
+            return _records(self._connection, after, limit)
 
     def head(self) -> Position:
         with _translated(self.path):
@@ -238,6 +246,14 @@ def _read(connection: apsw.Connection, after: Position, subject: Subject | None,
         values,
     )
     return [_entry(*row) for row in rows]
+
+
+def _records(connection: apsw.Connection, after: Position, limit: int) -> list[Record]:
+    rows = connection.execute(
+        "SELECT position, at, type, text FROM records WHERE position > ? ORDER BY position LIMIT ?",
+        (after, limit),
+    )
+    return decode_rows(rows)
 
 
 def _entry(position: int, at: object, type_name: object, text: object, chain: bytes) -> Entry:

@@ -2,8 +2,6 @@
 
 from typing import TypeAlias
 
-from attrs import evolve
-
 from events.catalog import (
     JobAdded,
     JobBlocked,
@@ -19,7 +17,7 @@ from events.catalog import (
 from events.folding import workers
 from events.ids import BuildId, JobId, LeaseId, WorkerId
 from events.model import Job, Lease, Result
-from events.queue import ANY_WORKER, HOLDERS_MAX, Line, Why
+from events.queue import FIRST_COME, HOLDERS_MAX, WAITED_FOR_DEPENDENCY, WAITED_FOR_RESULT, Line, Why
 from events.state import Graph, State
 from events.transitions import JOB, JobStatus, next_status
 
@@ -35,15 +33,19 @@ JobMoved: TypeAlias = (
     | JobReopened
 )
 
+# A class's attribute that is an enum's member is slow to come by.
+_BLOCKED = JobStatus.BLOCKED
+_NO_LEASE, _NO_WORKER = LeaseId(""), WorkerId("")
+
 # Releases that count against the job: it may be what kills its workers.
 LOSSES = frozenset({"worker-lost", "lease-ran-out", "never-taken"})
 
 
 def add(state: State, event: JobAdded) -> None:
     graph = state.graphs[event.build]
-    dependencies = dict.fromkeys(event.deps)
-    graph.jobs[event.job] = Job(event, JobStatus.BLOCKED, len(dependencies))
-    graph.tally[JobStatus.BLOCKED] += 1
+    dependencies = dict.fromkeys(event.deps) if event.deps else ()
+    graph.jobs[event.job] = Job(event, _BLOCKED, len(dependencies))
+    graph.tally[_BLOCKED] += 1
     for dependency in dependencies:
         graph.dependents.setdefault(dependency, []).append(event.job)
 
@@ -55,8 +57,8 @@ def queue(state: State, event: JobQueued) -> None:
         status,
         job.waits_for,
         event.digest,
-        LeaseId(""),
-        WorkerId(""),
+        _NO_LEASE,
+        _NO_WORKER,
         job.attempt,
         job.losses,
         state.at,
@@ -68,7 +70,7 @@ def queue(state: State, event: JobQueued) -> None:
 def block(state: State, event: JobBlocked) -> None:
     graph, job, status = _move(state, event)
     _dequeue(state, event.build, graph, job.id)
-    graph.jobs[event.job] = evolve(job, status=status, note=event.reason)
+    graph.jobs[event.job] = job._replace(status=status, note=event.reason)
 
 
 def lease(state: State, event: JobLeased) -> None:
@@ -93,21 +95,23 @@ def lease(state: State, event: JobLeased) -> None:
     if shared is not None:
         seconds_max = max(seconds_max, shared.seconds_max)
         builds = (*shared.builds, event.build)
-        state.leases[event.lease] = evolve(shared, builds=builds, seconds_max=seconds_max)
+        state.leases[event.lease] = shared._replace(builds=builds, seconds_max=seconds_max)
         return
     state.leases[event.lease] = Lease(
         event.lease, event.job, job.digest, event.worker, event.attempt, state.at, seconds_max, (event.build,)
     )
-    state.leases_of.setdefault(event.worker, {})[event.job] = event.lease
+    leases = state.leases_of.get(event.worker)
+    if leases is None:
+        leases = state.leases_of[event.worker] = {}
+    leases[event.job] = event.lease
     state.running[(event.job, job.digest)] = event.lease
 
 
 def succeed(state: State, event: JobSucceeded) -> None:
     graph, job, status = _move(state, event)
     _finish(state, graph, job, status)
-    state.results[(event.job, job.digest)] = Result(
-        lease=event.lease, stdout_bytes=event.stdout_bytes, stderr_bytes=event.stderr_bytes
-    )
+    result = Result(event.lease, event.stdout_bytes, event.stderr_bytes)
+    state.results[(event.job, job.digest)] = result
     workers.hold(state, job.worker, event.job, job.digest)
     _leave_lease(state, event.build, event.lease)
     _free_dependents(graph, event.job, -1)
@@ -123,11 +127,10 @@ def fail(state: State, event: JobFailed) -> None:
 def release(state: State, event: JobReleased) -> None:
     graph, job, status = _move(state, event)
     losses = job.losses + (event.reason in LOSSES)
-    graph.jobs[event.job] = evolve(
-        job,
+    graph.jobs[event.job] = job._replace(
         status=status,
-        lease=LeaseId(""),
-        worker=WorkerId(""),
+        lease=_NO_LEASE,
+        worker=_NO_WORKER,
         losses=losses,
         queued_at=state.at,
         started_at=0.0,
@@ -150,8 +153,8 @@ def reuse(state: State, event: JobReused) -> None:
     graph, job, status = _move(state, event)
     if job.status is JobStatus.QUEUED:
         _dequeue(state, event.build, graph, event.job)
-    graph.jobs[event.job] = evolve(
-        job, status=status, digest=event.digest, lease=event.lease, ended_at=state.at, note="reused"
+    graph.jobs[event.job] = job._replace(
+        status=status, digest=event.digest, lease=event.lease, ended_at=state.at, note="reused"
     )
     graph.reused += 1
     _free_dependents(graph, event.job, -1)
@@ -171,9 +174,10 @@ def _move(state: State, event: JobMoved) -> tuple[Graph, Job, JobStatus]:
     """Look the next status up and keep the tally; the caller puts the new job in its place."""
     graph = state.graphs[event.build]
     job = graph.jobs[event.job]
-    status = next_status(JOB, job.status, event, event.job)
-    graph.tally[job.status] -= 1
-    graph.tally[status] += 1
+    before, tally = job.status, graph.tally
+    status = JOB[before].get(type(event)) or next_status(JOB, before, event, event.job)
+    tally[before] -= 1
+    tally[status] += 1
     return graph, job, status
 
 
@@ -195,9 +199,9 @@ def _finish(state: State, graph: Graph, job: Job, status: JobStatus, note: str =
 
 
 def _free_dependents(graph: Graph, job: JobId, step: int) -> None:
-    for id_ in graph.dependents.get(job, ()):
+    for id_ in graph.dependents.get(job, ()):  # none, mostly
         waiting = graph.jobs[id_]
-        graph.jobs[id_] = Job(  # not `evolve`, which costs three times as much
+        graph.jobs[id_] = Job(  # not `_replace`, which costs three times as much
             waiting.spec,
             waiting.status,
             waiting.waits_for + step,
@@ -216,9 +220,9 @@ def _free_dependents(graph: Graph, job: JobId, step: int) -> None:
 def _leave_lease(state: State, build: BuildId, id_: LeaseId, *, revoke: bool = False) -> None:
     """The build no longer waits for the lease; with the last one gone the lease has ended."""
     held = state.leases[id_]
-    builds = tuple(other for other in held.builds if other != build)
-    if builds:
-        state.leases[id_] = evolve(held, builds=builds)
+    if len(held.builds) > 1:
+        builds = tuple(other for other in held.builds if other != build)
+        state.leases[id_] = held._replace(builds=builds)
         return
     del state.leases[id_]
     del state.leases_of[held.worker][held.job]
@@ -229,22 +233,26 @@ def _leave_lease(state: State, build: BuildId, id_: LeaseId, *, revoke: bool = F
 
 def _enqueue(state: State, build: BuildId, graph: Graph, job: Job) -> None:
     """Distbuild's three queues: who holds the result, who holds a dependency, and after a while everyone."""
-    now, settings, line = state.at, state.settings, graph.queue
+    id_, now, settings, line = job.spec.job, state.at, state.settings, graph.queue
     state.rotation.setdefault(build)
-    state.queued.setdefault(job.id, {})[build] = None
-    own = [worker for worker, held in state.holders.get(job.id, {}).items() if held in (job.digest, "")]
-    near = _near(state, job)
+    queued = state.queued.get(id_)
+    if queued is None:
+        state.queued[id_] = {build: None}
+    else:
+        queued[build] = None
+    holders = state.holders.get(id_)
+    own = [worker for worker, held in holders.items() if held in (job.digest, "")] if holders else []
+    near = _near(state, job) if job.spec.deps else []
+    if not own and not near:
+        line.join(id_, FIRST_COME, now)
+        return
     wait = settings.cache_timeout if own else 0.0
     for worker in own[:HOLDERS_MAX]:
-        line.join(job.id, Line(Why.HOLDS_RESULT, worker), now)
+        line.join(id_, Line(Why.HOLDS_RESULT, worker), now)
     for worker in near:
-        line.join(job.id, Line(Why.HOLDS_DEPENDENCY, worker), now + wait)
-    if own:
-        line.join(job.id, Line(Why.WAITED_FOR_RESULT, ANY_WORKER), now + wait + settings.deps_timeout)
-    elif near:
-        line.join(job.id, Line(Why.WAITED_FOR_DEPENDENCY, ANY_WORKER), now + settings.deps_timeout)
-    else:
-        line.join(job.id, Line(Why.FIRST_COME, ANY_WORKER), now)
+        line.join(id_, Line(Why.HOLDS_DEPENDENCY, worker), now + wait)
+    for_anyone = WAITED_FOR_RESULT if own else WAITED_FOR_DEPENDENCY
+    line.join(id_, for_anyone, now + wait + settings.deps_timeout)
 
 
 def _near(state: State, job: Job) -> list[WorkerId]:
@@ -264,5 +272,5 @@ def _dequeue(state: State, build: BuildId, graph: Graph, job: JobId) -> None:
     if not builds:
         del state.queued[job]
     del state.rotation[build]
-    if graph.queue:
+    if graph.queue.places:
         state.rotation[build] = None

@@ -1,7 +1,5 @@
 """What facts about workers do to State: who lives, who holds what, who was silent for how long."""
 
-from attrs import evolve
-
 from events.catalog import HeartbeatReceived, WorkerJoined, WorkerLost, WorkRequested
 from events.ids import JobId, LeaseId, SpecDigest, WorkerId
 from events.model import Worker
@@ -52,14 +50,14 @@ def report(state: State, event: HeartbeatReceived) -> None:
 
 def ask(state: State, event: WorkRequested) -> None:
     worker = state.workers[event.worker]
-    state.workers[event.worker] = evolve(worker, last_seen=state.at, slots_free=event.slots_free)
+    state.workers[event.worker] = worker._replace(last_seen=state.at, slots_free=event.slots_free)
     _seen(state, event.worker)
 
 
 def lose(state: State, event: WorkerLost) -> None:
     worker = state.workers[event.worker]
     assert not state.leases_of.get(event.worker), f"worker {event.worker} is lost with leases"
-    state.workers[event.worker] = evolve(worker, alive=False, slots_free=0)
+    state.workers[event.worker] = worker._replace(alive=False, slots_free=0)
     for job in list(state.held.get(event.worker, ())):
         drop(state, event.worker, job)
     state.held.pop(event.worker, None)
@@ -71,13 +69,21 @@ def lose(state: State, event: WorkerLost) -> None:
 def renew_all(state: State) -> None:
     """Nobody is blamed for a time in which we did not listen."""
     for id_ in state.silence:
-        state.workers[id_] = evolve(state.workers[id_], last_seen=state.at)
+        state.workers[id_] = state.workers[id_]._replace(last_seen=state.at)
 
 
 def hold(state: State, worker: WorkerId, job: JobId, digest: SpecDigest) -> None:
     """The worker holds this artifact; builds in which the job is queued hear of it at once."""
-    state.holders.setdefault(job, {})[worker] = digest
-    state.held.setdefault(worker, {})[job] = None
+    holders = state.holders.get(job)
+    if holders is None:
+        state.holders[job] = {worker: digest}
+    else:
+        holders[worker] = digest
+    held = state.held.get(worker)
+    if held is None:
+        state.held[worker] = {job: None}
+    else:
+        held[job] = None
     for build in state.queued.get(job, ()):
         graph = state.graphs[build]
         line = Line(Why.HOLDS_RESULT, worker)

@@ -70,6 +70,13 @@ class Spectated:
         finally:
             reader.close()
 
+    def records(self, *args: Any) -> list[Record]:
+        reader = SqliteReader(self._path)
+        try:
+            return reader.records(*args)
+        finally:
+            reader.close()
+
     def head(self) -> Position:
         reader = SqliteReader(self._path)
         try:
@@ -130,6 +137,13 @@ def test_reading_goes_on_after_a_position(opened: Opener) -> None:
     assert positions(opened().read(Position(4))) == [5, 6]
     assert positions(opened().read(Position(6))) == []
     assert positions(opened().read(Position(99))) == []
+
+
+@pytest.mark.parametrize(("after", "limit"), [(0, 100), (2, 3), (len(RECORDS), 100)])
+def test_records_alone_are_those_that_are_read(opened: Opener, after: Position, limit: int) -> None:
+    """A replay takes a shorter way to the same."""
+    opened().append(RECORDS)
+    assert opened().records(after, limit) == [entry.record for entry in opened().read(after, None, limit)]
 
 
 def test_reading_in_pages(opened: Opener) -> None:

@@ -15,7 +15,16 @@ from events import sqlite
 from events.catalog import Record, SourceDropped, TimePassed
 from events.codec import FORMAT
 from events.ids import Position, SourceId
-from events.log import CorruptLog, LogError, LogFromTheFuture, LogFull, LogLocked, read_all, verify
+from events.log import (
+    CorruptLog,
+    LogError,
+    LogFromTheFuture,
+    LogFull,
+    LogLocked,
+    read_all,
+    read_records,
+    verify,
+)
 from events.sqlite import SqliteLog, SqliteReader
 
 
@@ -294,6 +303,22 @@ def test_a_file_that_is_no_database(path: Path) -> None:
     with pytest.raises(CorruptLog, match="not a database"):
         SqliteLog(path)
     assert path.read_bytes() == b"not a database" * 1000
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("UPDATE records SET text = '{}' WHERE position = 2", "record 2 .*cannot be read"),
+        ("UPDATE records SET type = 'JobTaught' WHERE position = 2", "unknown type 'JobTaught'"),
+        ("UPDATE records SET text = CAST(x'ff' AS TEXT) WHERE position = 2", "utf-8"),
+    ],
+)
+def test_a_replay_stops_at_a_bad_record(log: SqliteLog, path: Path, sql: str, words: str) -> None:
+    """It takes a shorter way than reading does, and is as strict about what it meets there."""
+    log.append([record(place, 5) for place in range(1, 4)])
+    alter(path, sql)
+    with pytest.raises(LogError, match=words):
+        list(read_records(log))
 
 
 def test_a_damaged_page(path: Path) -> None:

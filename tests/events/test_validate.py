@@ -49,7 +49,7 @@ def graph(state: State) -> Graph:
 
 def change_job(state: State, id_: JobId, **fields: Any) -> None:
     found: Job = graph(state).jobs[id_]
-    graph(state).jobs[id_] = evolve(found, **fields)
+    graph(state).jobs[id_] = found._replace(**fields)
 
 
 def change_jobs(state: State, ids: tuple[JobId, ...], **fields: Any) -> None:
@@ -90,14 +90,14 @@ CONTRADICTIONS: list[tuple[Callable[[State], object], str]] = [
     (lambda s: s.leases_of.clear(), "leases by worker"),
     (lambda s: s.leases.update({LeaseId("?"): s.leases[RUNNING]}), "number of leases by worker"),
     (
-        lambda s: s.leases.update({RUNNING: evolve(s.leases[RUNNING], builds=(BUILD, BUILD))}),
+        lambda s: s.leases.update({RUNNING: s.leases[RUNNING]._replace(builds=(BUILD, BUILD))}),
         "is for the builds",
     ),
     (lambda s: s.queued.update({B: {BUILD: None}}), "is queued in build"),
     (lambda s: s.silence.pop(V), "may fall silent"),
-    (lambda s: s.workers.update({V: evolve(s.workers[V], last_seen=9.0)}), "order of their silence"),
-    (lambda s: s.workers.update({W: evolve(s.workers[W], slots=0, capacity=0)}), "has room for 0"),
-    (lambda s: s.workers.update({W: evolve(s.workers[W], alive=False)}), "are gone, yet have leases"),
+    (lambda s: s.workers.update({V: s.workers[V]._replace(last_seen=9.0)}), "order of their silence"),
+    (lambda s: s.workers.update({W: s.workers[W]._replace(slots=0, capacity=0)}), "has room for 0"),
+    (lambda s: s.workers.update({W: s.workers[W]._replace(alive=False)}), "are gone, yet have leases"),
     (lambda s: s.revoked.update({W: {RUNNING: None}}), "is told to let go of"),
     (lambda s: s.revoked.update({W: {}}), "is told to let go of"),
     (lambda s: s.held.clear(), "artifacts by worker"),
