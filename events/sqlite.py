@@ -5,6 +5,7 @@ nor a power cut loses what was answered. One writer holds the file (a lock on a 
 its holder); any number of readers may look on, each with its own connection.
 """
 
+import errno
 import fcntl
 import os
 import socket
@@ -57,6 +58,8 @@ COLUMNS = "position, at, type, text, chain"
 BUSY_MILLISECONDS = 5000
 # The file never shrinks by itself; a checkpoint every 16 MiB keeps the write-ahead log short.
 CHECKPOINT_PAGES = 4000
+# SQLite knows only ENOSPC as "full"; a quota or a limit on the file's size is nothing else.
+_FULL = (errno.EDQUOT, errno.EFBIG)
 
 
 class SqliteLog:
@@ -78,7 +81,7 @@ class SqliteLog:
         """One transaction, one fsync; raises `LogFull` with nothing stored, `LogError` otherwise.
 
         After any other error than `LogFull` the outcome is unknown: the process must end, and the next
-        one finds out by reading.
+        one finds out by reading. `LogLocked`: somebody who cannot see our lock writes too.
         """
         check_order(records, self._head)
         values, texts, chain = list[object](), list[bytes](), self._chain
@@ -89,9 +92,11 @@ class SqliteLog:
             build, worker = subjects(record)
             kind = type(record.event).__name__
             values += (record.position, record.at, kind, build, worker, text.decode(), chain)
-        with _translated(self.path):
+        with self._writing():
             _insert(self._connection, values)
         self._head, self._chain = Position(self._head + len(texts)), chain
+        with self._writing():
+            self._shorten()
         return texts
 
     def read(
@@ -110,6 +115,32 @@ class SqliteLog:
     def close(self) -> None:
         self._connection.close()
         self._lock.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A disk that failed is not asked again, not even by SQLite, which would do so when it is closed."""
+        try:
+            with _translated(self.path, self._connection):
+                yield
+        except LogError as error:
+            if not isinstance(error, LogFull):
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            raise
+
+    def _shorten(self) -> None:
+        """Copy a write-ahead log that has become long to where it belongs.
+
+        SQLite would do so by itself, and keep to itself that the disk failed. What stands in the way of
+        a copy but does no harm, a reader or a lack of space, will be gone some time.
+        """
+        if self._connection.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)[0] < CHECKPOINT_PAGES:
+            return
+        self._connection.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, True)
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            if not (isinstance(error, apsw.BusyError) or _is_full(error, self._connection)):
+                raise
 
 
 class SqliteReader:
@@ -184,8 +215,21 @@ def _statement(rows: int) -> str:
 
 
 def _lock(path: Path) -> "_Lock":
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_directory(path.parent)
     return _Lock(path.with_name(path.name + ".lock"))
+
+
+def _make_directory(path: Path) -> None:
+    """With all that lead to it, each under a name that survives a power cut."""
+    if path.is_dir():
+        return
+    _make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
 
 
 class _Lock:
@@ -213,7 +257,7 @@ def _open(path: Path) -> apsw.Connection:
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
     if connection.pragma("user_version") == 0:
         with _transaction(connection):
             connection.execute(SCHEMA)
@@ -279,23 +323,36 @@ def _transaction(connection: apsw.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """SQLite's errors in our words."""
+def _translated(path: Path, connection: apsw.Connection | None = None) -> Iterator[None]:
+    """SQLite's errors in our words; a writer's `connection` knows what the system said."""
     try:
         yield
     except apsw.Error as error:
-        raise _in_our_words(error, path) from error
+        raise _in_our_words(error, path, connection) from error
     except FromTheFuture as error:
         raise LogFromTheFuture(f"{path}: {error}") from error
     except (Unreadable, UnicodeDecodeError) as error:
         raise CorruptLog(f"{path}: {error}") from error
 
 
-def _in_our_words(error: apsw.Error, path: Path) -> LogError:
-    # No room to enlarge the index of the write-ahead log is a full disk too.
-    if isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
+def _in_our_words(error: apsw.Error, path: Path, connection: apsw.Connection | None) -> LogError:
+    if _is_full(error, connection):
         return LogFull(f"no space left for {path}")
+    # Positions are the only thing that can clash, and ours go on from the last one there was.
+    if isinstance(error, apsw.ConstraintError):
+        return LogLocked(f"{path} is written by another process too, which does not see our lock")
     # Our statements are right for our tables: if SQLite says they are not, the tables are not ours.
     if isinstance(error, apsw.CorruptError | apsw.NotADBError | apsw.SQLError):
         return CorruptLog(f"{path}: {error}")
     return LogError(f"{path}: {error}")
+
+
+def _is_full(error: apsw.Error, connection: apsw.Connection | None) -> bool:
+    """Was there no room for a write, on the disk or in our share of it?"""
+    if isinstance(error, apsw.FullError):
+        return True
+    code = getattr(error, "extendedresult", 0)
+    # The index of the write-ahead log has to grow sometimes, too.
+    if code == apsw.SQLITE_IOERR_SHMSIZE:
+        return True
+    return code == apsw.SQLITE_IOERR_WRITE and connection is not None and connection.system_errno in _FULL

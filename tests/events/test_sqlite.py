@@ -123,6 +123,44 @@ def test_a_failing_fsync_is_an_error_of_unknown_outcome(witness: Witness, path: 
     log.close()
 
 
+def test_a_disk_that_failed_is_not_asked_again(witness: Witness, path: Path) -> None:
+    """Not even by SQLite, which would sync and empty the write-ahead log as it closes it."""
+
+    def fail(what: str, name: str) -> None:
+        if (what, name) == ("sync", "-wal"):
+            raise apsw.IOError("injected")
+
+    log = SqliteLog(path)
+    log.append([record(1)])
+    witness.fault = fail
+    with pytest.raises(LogError):
+        log.append([record(2)])
+    witness.seen.clear()
+    witness.fault = lambda _what, _name: None
+    log.close()
+    assert witness.seen == []
+    again = SqliteLog(path)
+    verify(read_all(again))
+    assert again.head() in (1, 2)
+    again.close()
+
+
+def test_a_directory_for_the_log_survives_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each new one's name is synced where it stands."""
+    synced = list[Path]()
+
+    def fsync(file: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{file}").readlink())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    SqliteLog(tmp_path / "new" / "newer" / "log.sqlite3").close()
+    assert synced == [tmp_path, tmp_path / "new"]
+    SqliteLog(tmp_path / "new" / "newer" / "log.sqlite3").close()
+    assert len(synced) == 2
+
+
 def test_a_full_disk_under_the_file(witness: Witness, path: Path) -> None:
     """Nothing of the batch is stored; with room again, the very next append succeeds."""
 
@@ -217,7 +255,7 @@ def test_a_writer_past_the_lock_is_found_out(log: SqliteLog, path: Path) -> None
     """If the lock does not work (some network disks), positions clash, and the later writer stops."""
     log.append([record(1)])
     alter(path, "INSERT INTO records SELECT 2, at, type, build, worker, text, chain FROM records")
-    with pytest.raises(LogError):
+    with pytest.raises(LogLocked, match="is written by another process too"):
         log.append([record(2)])
 
 
@@ -375,16 +413,68 @@ def test_an_open_log_goes_on_where_it_stopped(path: Path) -> None:
     log.close()
 
 
+def append_singly(log: SqliteLog, first: int, end: int) -> None:
+    """A page or so each."""
+    for place in range(first, end):
+        log.append([record(place, 3000)])
+
+
 def test_a_checkpoint_is_durable_too(witness: Witness, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What leaves the write-ahead log for the file is synced there before the former is used anew."""
     monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 4)
     log = SqliteLog(path)
     witness.seen.clear()
-    for place in range(1, 20):
-        log.append([record(place, 3000)])
+    append_singly(log, 1, 20)
     written = [place for place, seen in enumerate(witness.seen) if seen == ("write", "")]
     synced = [place for place, seen in enumerate(witness.seen) if seen == ("sync", "")]
     assert written
     assert synced[-1] > written[-1]
+    assert written[0] < len(witness.seen) - 100  # again and again, not as it was closed
+    verify(read_all(log))
+    log.close()
+
+
+@pytest.mark.parametrize("what", ["write", "sync"])
+def test_a_checkpoint_that_fails_is_a_failing_disk(
+    witness: Witness, path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Though the batch itself is in the write-ahead log: who cannot sync one file can trust no other."""
+
+    def fail(did: str, name: str) -> None:
+        if (did, name) == (what, ""):
+            raise apsw.IOError("injected")
+
+    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 4)
+    log = SqliteLog(path)
+    witness.fault = fail
+    with pytest.raises(LogError) as caught:
+        append_singly(log, 1, 20)
+    assert not isinstance(caught.value, LogFull)
+    witness.fault = lambda _what, _name: None
+    log.close()
+    again = SqliteLog(path)
+    verify(read_all(again))
+    assert again.head() == log.head() > 0
+    again.close()
+
+
+def test_a_checkpoint_without_room_is_put_off(
+    witness: Witness, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was appended is durable where it is, so nobody is refused."""
+
+    def fail(did: str, name: str) -> None:
+        if (did, name) == ("write", ""):
+            raise apsw.FullError("injected")
+
+    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 4)
+    log = SqliteLog(path)
+    witness.seen.clear()
+    witness.fault = fail
+    append_singly(log, 1, 20)
+    assert ("write", "") not in witness.seen
+    witness.fault = lambda _what, _name: None
+    append_singly(log, 20, 30)
+    assert ("write", "") in witness.seen
     verify(read_all(log))
     log.close()
