@@ -168,4 +168,5 @@ def _prepare(root: Path) -> None:
         leftover.unlink()
     for first in range(256):  # now, so that an upload has one directory to sync, not two
         (root / f"{first:02x}").mkdir(exist_ok=True)
-    sync_directory(root)
+    for directory in (root, root.parent):
+        sync_directory(directory)

@@ -110,6 +110,7 @@ class OutputStore:
         self._sealings: list[_Sealing] = []
         self._sealing = trio.Lock()
         root.mkdir(parents=True, exist_ok=True)
+        sync_directory(root.parent)
         if any(root.iterdir()):
             sync_disk()  # a process before us may have died before it sealed
 

@@ -13,6 +13,7 @@ import trio.testing
 
 from coordinator.blobs import BATCH_BYTES, READ_BYTES, BlobStore, StorageFull, StoredBlob
 from coordinator.disk import in_thread
+from coordinator.output import OutputStore
 from events.ids import SourceId
 
 T = TypeVar("T")
@@ -210,6 +211,17 @@ async def test_the_name_appears_after_the_bytes_are_durable(
     monkeypatch.setattr(Path, "rename", note_rename)
     await store.store(SOURCE, pieces(b"x"))
     assert steps == ["sync of incoming", "rename", "sync of blobs"]
+
+
+@pytest.mark.parametrize("store", [BlobStore, OutputStore])
+def test_the_store_itself_survives_a_power_cut(
+    store: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own name is synced, too, or all that is in it would be nowhere."""
+    synced = list[Path]()
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink()))
+    store(tmp_path / "store")
+    assert tmp_path in synced
 
 
 async def test_a_small_upload_is_one_visit_to_the_disk(tmp_path: Path) -> None:
