@@ -240,11 +240,15 @@ class BuildForgotten:
 
 @frozen(kw_only=True)
 class JobQueued:
-    """All dependencies are there: the job waits for a worker. `digest` covers all that it is made of."""
+    """All dependencies are there: the job waits for a worker. `digest` covers all that it is made of.
+
+    `reason`: why no earlier result serves; empty if nobody remembers one for a job of this id.
+    """
 
     build: BuildId
     job: JobId
     digest: SpecDigest
+    reason: str = ""
 
 
 @frozen(kw_only=True)

@@ -45,6 +45,9 @@ from events.ids import BuildId, JobId, LeaseId, WorkerId
 
 # Every reason code, as README.md lists them, for people.
 REASONS: Mapping[str, str] = {
+    "artifact-gone": "the same work was done before, but nobody holds its artifact",
+    "spec-changed": "the artifact that there is under this id was made from another spec",
+    "result-unknown": "a worker holds the artifact, but nobody remembers how it was made",
     "holds-result": "it says that it holds this very artifact",
     "holds-dependency": "it holds the artifact of a dependency",
     "first-come": "nobody was nearer to the job",
@@ -236,7 +239,7 @@ class Teller:
         job = self._job(event.build, event.job)
         match event:
             case JobQueued():
-                return f"{job} is queued: it waits for a worker"
+                return f"{job} is queued{': ' if event.reason else ''}{_why(event.reason)}"
             case JobBlocked():
                 return f"{job} has to wait for a dependency again: {_why(event.reason)}"
             case JobCancelled():

@@ -58,10 +58,18 @@ def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Eve
             yield JobReused(build=build, job=job.id, digest=digest, lease=known.lease)
             waiting.extend(freed_by(graph, job.id))
             continue
-        yield JobQueued(build=build, job=job.id, digest=digest)
+        reason = "artifact-gone" if known is not None else _why_unknown(state, job, digest)
+        yield JobQueued(build=build, job=job.id, digest=digest, reason=reason)
         shared = state.running.get((job.id, digest))
         if shared is not None:
             yield share(state, build, state.leases[shared])
+
+
+def _why_unknown(state: State, job: Job, digest: SpecDigest) -> str:
+    """Why nobody remembers a result of this work although there may be an artifact of its id."""
+    if job.id not in state.holders:
+        return ""
+    return "spec-changed" if state.locate(job.id, digest) is None else "result-unknown"
 
 
 def reuse(state: State, id_: JobId) -> Iterator[Event]:

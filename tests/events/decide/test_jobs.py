@@ -151,7 +151,9 @@ def test_the_same_id_with_another_spec_is_other_work() -> None:
     """A job's id is its client's word; one client's id does not answer for another's."""
     story = Story().given(start(job(A)), READY, beat(), alone(done(A, 1)), start(job(A, say="other")))
     story.when(READY_TOO).then(
-        SIGNAL, SourcesReady(build=OTHER), JobQueued(build=OTHER, job=A, digest=story.digest(A, OTHER))
+        SIGNAL,
+        SourcesReady(build=OTHER),
+        JobQueued(build=OTHER, job=A, digest=story.digest(A, OTHER), reason="spec-changed"),
     )
     assert story.digest(A) != story.digest(A, OTHER)
 
@@ -161,14 +163,23 @@ def test_other_contents_of_a_source_are_other_work() -> None:
     graph = start(job(A, inputs=("s",)))
     story = Story().given(graph, store(S, "0"), READY, beat(), alone(done(A, 1)), graph)
     story.given(store(S, "1")).when(READY_TOO)
-    assert JobQueued(build=OTHER, job=A, digest=story.digest(A, OTHER)) in story.last
+    digest = story.digest(A, OTHER)
+    assert JobQueued(build=OTHER, job=A, digest=digest, reason="spec-changed") in story.last
 
 
 def test_a_result_without_its_artifact_is_not_reused() -> None:
     """Nobody could fetch it."""
     story = Story().given(start(job(A)), READY, beat(), alone(done(A, 1)), beat(dropped=(A,)), start(job(A)))
     story.when(READY_TOO)
-    assert JobQueued(build=OTHER, job=A, digest=story.digest(A)) in story.last
+    assert JobQueued(build=OTHER, job=A, digest=story.digest(A), reason="artifact-gone") in story.last
+
+
+def test_an_artifact_that_nobody_remembers_making_is_not_reused() -> None:
+    """What its job printed is not known. Its holder is asked first, and will know."""
+    story = Story().given(plain(free=0, added=(A,)), start(job(A))).when(READY)
+    assert JobQueued(build=BUILD, job=A, digest=story.digest(A), reason="result-unknown") in story.last
+    story.when(plain())
+    assert story.leases() == [(A, W, "holds-result")]
 
 
 def test_failures_are_not_reused() -> None:
@@ -357,7 +368,7 @@ def test_a_lost_chain_of_artifacts_runs_again_from_its_start() -> None:
             JobBlocked(build=BUILD, job=C, reason="artifact-lost"),
             JobReopened(build=BUILD, job=B, reason="artifact-lost"),
             JobReopened(build=BUILD, job=A, reason="artifact-lost"),
-            JobQueued(build=BUILD, job=A, digest=chain().digest(A)),
+            JobQueued(build=BUILD, job=A, digest=chain().digest(A), reason="artifact-gone"),
         )
     )
     for number, id_ in enumerate((A, B, C), start=3):
@@ -386,7 +397,7 @@ def test_a_lost_result_of_the_build_runs_again() -> None:
         heard(free=0),
         ArtifactDropped(worker=W, job=A, reason="evicted"),
         JobReopened(build=BUILD, job=A, reason="artifact-lost"),
-        JobQueued(build=BUILD, job=A, digest=story.digest(A)),
+        JobQueued(build=BUILD, job=A, digest=story.digest(A), reason="artifact-gone"),
     )
 
 
@@ -423,7 +434,7 @@ def test_a_worker_that_cannot_fetch_says_what_it_lacks() -> None:
         JobReleased(build=BUILD, job=C, lease=lease_id(3), reason="artifact-unavailable"),
         JobBlocked(build=BUILD, job=C, reason="artifact-lost"),
         JobReopened(build=BUILD, job=B, reason="artifact-lost"),
-        JobQueued(build=BUILD, job=B, digest=story.digest(B)),
+        JobQueued(build=BUILD, job=B, digest=story.digest(B), reason="artifact-gone"),
     )
     assert story.state.graphs[BUILD].jobs[C].losses == 0
 
@@ -474,7 +485,7 @@ def test_a_replaced_artifact_is_a_lost_one() -> None:
         BuildSucceeded(build=OTHER),
         JobBlocked(build=BUILD, job=B, reason="artifact-replaced"),
         JobReopened(build=BUILD, job=A, reason="artifact-replaced"),
-        JobQueued(build=BUILD, job=A, digest=of_first),
+        JobQueued(build=BUILD, job=A, digest=of_first, reason="artifact-gone"),
     )
 
 
@@ -485,7 +496,7 @@ def test_an_inventory_may_replace_an_artifact_too() -> None:
     assert story.last[2:] == [
         JobBlocked(build=BUILD, job=B, reason="artifact-replaced"),
         JobReopened(build=BUILD, job=A, reason="artifact-replaced"),
-        JobQueued(build=BUILD, job=A, digest=story.digest(A)),
+        JobQueued(build=BUILD, job=A, digest=story.digest(A), reason="artifact-gone"),
     ]
 
 

@@ -140,7 +140,7 @@ def test_a_worker_that_leaves_takes_its_artifacts_out_of_reach() -> None:
         WorkerLost(worker=W, reason="left"),
         JobBlocked(build=BUILD, job=B, reason="artifact-lost"),
         JobReopened(build=BUILD, job=A, reason="artifact-lost"),
-        JobQueued(build=BUILD, job=A, digest=made_of),
+        JobQueued(build=BUILD, job=A, digest=made_of, reason="artifact-gone"),
     )
     assert not story.state.workers[W].alive
 
@@ -330,7 +330,7 @@ def test_a_worker_that_could_not_download_has_the_dependencies_made_again() -> N
         JobReleased(build=BUILD, job=B, lease=lease_id(2), reason="artifact-unavailable"),
         JobBlocked(build=BUILD, job=B, reason="artifact-lost"),
         JobReopened(build=BUILD, job=A, reason="artifact-lost"),
-        JobQueued(build=BUILD, job=A, digest=story.digest(A)),
+        JobQueued(build=BUILD, job=A, digest=story.digest(A), reason="artifact-gone"),
         leased(A, 3, attempt=2),
     )
 
