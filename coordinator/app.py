@@ -21,6 +21,7 @@ from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
 from coordinator.heartbeats import Heartbeats
 from coordinator.http.site import application
+from coordinator.inspection import inspect_forever
 from coordinator.journal import Journal
 from coordinator.output import OutputStore
 from coordinator.parts import Parts
@@ -109,6 +110,7 @@ async def _serve(
         await services.start(parts.dispatch.call_forever)
         await services.start(parts.attendance.watch_forever)
         await services.start(close_outputs_forever, parts.core, parts.outputs)
+        await services.start(inspect_forever, parts.core)
         async with trio.open_nursery() as front:
             urls = await front.start(_listen, parts, platform, drained)
             log.info("serving", url=urls[0], position=parts.journal.durable)

@@ -59,6 +59,12 @@ ROUTE_UNKNOWN = Code("TZ-1016", Family.NOT_FOUND, "no such address", "check the 
 SOURCE_IN_USE = Code(
     "TZ-1017", Family.CONFLICT, "a running build uses the source file", "try again when the build has ended"
 )
+UNSOUND = Code(
+    "TZ-1018",
+    Family.UNAVAILABLE,
+    "the coordinator contradicts itself",
+    "restart it; if that does not help, report it",
+)
 INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
 
 CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}

@@ -37,3 +37,5 @@ class _Snapshot(Collector):
         )
         yield CounterMetricFamily("terzetto_records", "Records in the log", value=journal.durable)
         yield GaugeMetricFamily("terzetto_disk_full", "1 while writes are refused", value=journal.is_full)
+        distrusted = bool(self._parts.core.distrust)
+        yield GaugeMetricFamily("terzetto_unsound", "1 if the state contradicts itself", value=distrusted)

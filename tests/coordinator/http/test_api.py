@@ -419,6 +419,7 @@ async def test_health_readiness_and_metrics(tmp_path: Path) -> None:
             "terzetto_builds_active 1.0",
             f"terzetto_records_total {float(await live.position())}",
             "terzetto_disk_full 0.0",
+            "terzetto_unsound 0.0",
         ):
             assert f"\n{line}\n" in text, line
 
