@@ -18,7 +18,7 @@ import apsw
 
 from events.catalog import EVENTS, Record
 from events.codec import FORMAT, FromTheFuture, Unreadable, decode_rows, decode_typed, encode
-from events.ids import BEGINNING, Position
+from events.ids import BEGINNING, BuildId, JobId, Position
 from events.log import (
     GENESIS,
     PAGE,
@@ -33,6 +33,8 @@ from events.log import (
     link,
     subjects,
 )
+from events.query import Move, Query
+from events.sqlite_query import INDEX, MOVES, statement
 
 # 3.7.0 … 3.51.2 can corrupt a WAL on reset (sqlite.org/wal.html#the_wal_reset_bug); apsw brings its own.
 assert apsw.SQLITE_VERSION_NUMBER >= 3_051_003, "SQLite older than 3.51.3 can corrupt the log"
@@ -181,6 +183,15 @@ class SqliteReader:
             )
             return [(build, worker) for build, worker in rows]
 
+    def search(self, query: Query) -> list[Record]:
+        with _translated(self.path):
+            return decode_rows(self._connection.execute(*statement(query)))
+
+    def moves(self, build: BuildId, upto: Position) -> list[Move]:
+        with _translated(self.path):
+            rows = self._connection.execute(MOVES, (build, upto))
+            return [Move(Position(position), type_, JobId(job)) for position, type_, job in rows]
+
     def check_file(self) -> None:
         """Raise `CorruptLog` unless the file is sound as SQLite sees it, its indexes too."""
         with _translated(self.path):
@@ -263,6 +274,7 @@ def _open(path: Path) -> apsw.Connection:
             connection.execute(SCHEMA)
             connection.execute(f"PRAGMA user_version={FORMAT}")
     _check_format(connection, path)
+    connection.execute(INDEX)  # logs of older versions have none
     return connection
 
 

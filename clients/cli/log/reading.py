@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from attrs import frozen
+import msgspec
+from attrs import evolve, frozen
 
 from clients.cli import exits
 from clients.cli.errors import usage
@@ -18,6 +19,7 @@ from clients.cli.texts import plain
 from events.catalog import EVENTS, BuildStarted, JobAdded, Record
 from events.ids import BEGINNING, BuildId, JobId, Position, WorkerId, is_hex40
 from events.log import Entry, Subject, concerns, read_all
+from events.query import Query, search_all
 from events.sqlite import SqliteReader
 from events.story import Topic
 
@@ -141,25 +143,31 @@ def find_build(log: SqliteReader, text: str) -> BuildId:
     """The one build whose id begins with `text`; raises `Failure`."""
     if is_hex40(text) and log.read(BEGINNING, Subject.build(BuildId(text)), 1):
         return BuildId(text)
-    found = {
-        entry.record.event.build: entry.record.event.name
-        for entry in read_all(log)
-        if isinstance(entry.record.event, BuildStarted) and entry.record.event.build.startswith(text)
-    }
-    return _the_one("build", text, found)
+    started = log.search(Query(upto=log.head(), types=("BuildStarted",)))
+    events = [record.event for record in started if isinstance(record.event, BuildStarted)]
+    return _the_one("build", text, {e.build: e.name for e in events if e.build.startswith(text)})
 
 
 def find_jobs(log: SqliteReader, text: str, build: BuildId | None) -> set[tuple[JobId, str]]:
     """Ids and names of the jobs that `text` is the id or name of, or if there is none, the beginning."""
-    exact, begun = set(), set()
-    for entry in read_all(log, BEGINNING, Subject.build(build) if build else None):
-        event = entry.record.event
-        if isinstance(event, JobAdded):
-            if text in (event.job, event.name):
-                exact.add((event.job, event.name))
-            elif event.job.startswith(text) or event.name.startswith(text):
-                begun.add((event.job, event.name))
-    return exact or begun
+    if not _is_unicode(text):
+        return set()
+    subject = Subject.build(build) if build else None
+    added = Query(upto=log.head(), types=("JobAdded",), subject=subject)
+    name = msgspec.json.encode(text).decode()
+    exact = {
+        *_jobs(log, evolve(added, jobs=(JobId(text),))),
+        *_jobs(log, evolve(added, text=f'"name":{name}')),
+    }
+    return exact or {
+        (id_, name) for id_, name in _jobs(log, added) if text in (id_[: len(text)], name[: len(text)])
+    }
+
+
+def _jobs(log: SqliteReader, query: Query) -> Iterator[tuple[JobId, str]]:
+    for record in search_all(log, query):
+        assert isinstance(record.event, JobAdded)
+        yield record.event.job, record.event.name
 
 
 def find_topic(log: SqliteReader, text: str) -> Topic:
@@ -186,10 +194,15 @@ def _find_job(log: SqliteReader, text: str) -> Topic:
 
 def _find_worker(log: SqliteReader, text: str) -> WorkerId:
     """Workers are URLs; the scheme may be left out."""
-    for name in (text, f"http://{text}"):
+    for name in (text, f"http://{text}") if _is_unicode(text) else ():
         if log.read(BEGINNING, Subject.worker(WorkerId(name)), 1):
             return WorkerId(name)
     raise _no_such("worker", text)
+
+
+def _is_unicode(text: str) -> bool:
+    """An argument may be any bytes; no name in the log has such as are not UTF-8."""
+    return not any("\udc80" <= char <= "\udcff" for char in text)
 
 
 def _the_one(kind: str, text: str, found: Mapping[T, str]) -> T:

@@ -67,6 +67,9 @@ def test_a_topic_is_found(log: SqliteReader, text: str, topic: Topic) -> None:
         ("builds/b7f3", "is no topic"),
         ("build/", "is no topic"),
         ("b7f3", "is no topic"),
+        ("job/\udcff", "knows no job '�'"),
+        ("worker/\udcff", "knows no worker '�'"),
+        ("build/\udcff", "knows no build '�'"),
     ],
 )
 def test_what_is_no_topic(log: SqliteReader, text: str, complaint: str) -> None:
