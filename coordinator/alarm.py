@@ -4,6 +4,7 @@ import structlog
 import trio
 
 from coordinator.core import Coordinator
+from coordinator.quiet import Quiet
 from events.commands import ResumeAfterStall, Tick
 from events.decide.workers import next_deadline
 from events.errors import Rejected
@@ -17,11 +18,11 @@ STALL_SECONDS = 3.0
 
 
 async def ring_forever(
-    core: Coordinator, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    core: Coordinator, quiet: Quiet, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Submit a `Tick` whenever a deadline is over."""
     task_status.started()
-    alarm = Alarm(core)
+    alarm = Alarm(core, quiet)
     while True:
         planned = core.now() + LOOK_SECONDS
         await trio.sleep(LOOK_SECONDS)
@@ -34,8 +35,9 @@ async def ring_forever(
 class Alarm:
     """One look after the other."""
 
-    def __init__(self, core: Coordinator) -> None:
+    def __init__(self, core: Coordinator, quiet: Quiet) -> None:
         self._core = core
+        self._quiet = quiet
         self._full_since: float | None = None
 
     async def look(self, late_seconds: float) -> None:
@@ -48,9 +50,14 @@ class Alarm:
             log.warning("the coordinator stalled", seconds=round(idle_seconds, 3))
             await self._core.submit(ResumeAfterStall(seconds=idle_seconds))
             return
-        deadline = next_deadline(self._core.state)
-        if deadline is not None and deadline <= self._core.now():
+        if self._is_due():
+            self._quiet.record()  # in one breath with the tick: whoever was heard was not silent
+        if self._is_due():
             await self._core.submit(Tick())
+
+    def _is_due(self) -> bool:
+        deadline = next_deadline(self._core.state)
+        return deadline is not None and deadline <= self._core.now()
 
     def _full_seconds(self) -> float:
         """For how long heartbeats have been refused because the disk was full."""

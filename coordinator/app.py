@@ -26,6 +26,7 @@ from coordinator.journal import Journal
 from coordinator.output import OutputStore
 from coordinator.parts import Parts
 from coordinator.platform import Platform
+from coordinator.quiet import Quiet
 from coordinator.sources import Sources
 from events.commands import StartCoordinator
 
@@ -86,13 +87,14 @@ async def _run(
 
 def _parts(config: CoordinatorConfig, platform: Platform, core: Coordinator) -> Parts:
     blobs = BlobStore(config.data / "blobs", run_sync=platform.run_sync)
-    dispatch = Dispatch(core)
+    dispatch, quiet = Dispatch(core), Quiet(core)
     return Parts(
         config=config,
         core=core,
         journal=core.journal,
         dispatch=dispatch,
-        heartbeats=Heartbeats(core, dispatch),
+        quiet=quiet,
+        heartbeats=Heartbeats(core, dispatch, quiet),
         attendance=Attendance(core, config.client_grace_seconds),
         blobs=blobs,
         sources=Sources(core, blobs),
@@ -106,7 +108,8 @@ async def _serve(
 ) -> None:
     config, drained = parts.config, trio.Event()
     async with trio.open_nursery() as services:
-        await services.start(alarm.ring_forever, parts.core)
+        await services.start(parts.quiet.record_forever)
+        await services.start(alarm.ring_forever, parts.core, parts.quiet)
         await services.start(parts.dispatch.call_forever)
         await services.start(parts.attendance.watch_forever)
         await services.start(close_outputs_forever, parts.core, parts.outputs)
@@ -118,6 +121,7 @@ async def _serve(
             await stop.wait()  # unbounded: we serve until told otherwise
             # First let streams and held heartbeats end by themselves, so that nobody sees a torn answer.
             parts.journal.stop_followers()
+            parts.quiet.record()
             await trio.sleep(config.drain_seconds)
             drained.set()
         services.cancel_scope.cancel()

@@ -55,6 +55,14 @@ class Coordinator:
             if await self.journal.settled():
                 return seen
 
+    def tell(self, command: Command) -> None:
+        """Carry out a command on which no answer depends: its records are stored with the next commit.
+
+        It happens in the breath of the caller. Raises `Rejected`.
+        """
+        records, _ = self._carry_out(command, lambda _state, _records: None)
+        self.journal.stage(records)
+
     async def view(self, look: Callable[[State], T]) -> T:
         """What `look` sees, once all that it saw is durable: no answer shows what a crash could undo."""
         while True:

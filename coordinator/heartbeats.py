@@ -8,6 +8,7 @@ from attrs import frozen
 
 from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
+from coordinator.quiet import Quiet
 from events.catalog import JobAdded, JobLeased, Record, WorkerJoined
 from events.commands import Heartbeat, RequestWork
 from events.errors import STORAGE_FULL, Rejected
@@ -52,9 +53,10 @@ class Answer:
 class Heartbeats:
     """Takes reports and holds those that ask for work while there is none."""
 
-    def __init__(self, core: Coordinator, dispatch: Dispatch) -> None:
+    def __init__(self, core: Coordinator, dispatch: Dispatch, quiet: Quiet) -> None:
         self._core = core
         self._dispatch = dispatch
+        self._quiet = quiet
 
     async def take(self, command: Heartbeat, wait_seconds: float | None) -> Answer:
         """Record the report; wait for work up to `wait_seconds` (None: as its kind of worker is used to).
@@ -74,7 +76,10 @@ class Heartbeats:
 
     async def _take(self, command: Heartbeat, wait_seconds: float | None) -> Answer:
         self._dispatch.supersede(command.worker)
-        given = await self._core.ask(command, partial(answer, command))
+        if self._quiet.note(command):
+            given = Answer()
+        else:
+            given = await self._core.ask(command, partial(answer, command))
         deadline = trio.current_time() + self._patience(command, wait_seconds)
         while given.is_empty and (left := deadline - trio.current_time()) > 0:
             if not await self._dispatch.wait(command.worker, command.slots_free, left):

@@ -117,12 +117,15 @@ class Journal:
         """
         if not records:
             return
-        batch = self._staged
-        batch.records.extend(records)
-        self._work.set()
+        batch = self._stage(records)
         await batch.stored.wait()  # bounded by the disk: a commit succeeds, or fails and ends the process
         if batch.dropped:
             raise Rejected(STORAGE_FULL, "nothing was changed")
+
+    def stage(self, records: Sequence[Record]) -> None:
+        """Have the records stored with the next commit; for whom it is enough that they will be."""
+        if records:
+            self._stage(records)
 
     async def settled(self) -> bool:
         """Wait until all that `state` says now is durable; False if some of it was dropped instead."""
@@ -154,6 +157,11 @@ class Journal:
         """Let every follower see that the coordinator stops."""
         self.is_stopping = True
         self._wake(list(self._grown))
+
+    def _stage(self, records: Sequence[Record]) -> _Batch:
+        self._staged.records.extend(records)
+        self._work.set()
+        return self._staged
 
     async def _commit(self) -> None:
         batch = self._flying = self._staged

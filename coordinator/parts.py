@@ -11,6 +11,7 @@ from coordinator.dispatch import Dispatch
 from coordinator.heartbeats import Heartbeats
 from coordinator.journal import Journal
 from coordinator.output import OutputStore
+from coordinator.quiet import Quiet
 from coordinator.sources import Sources
 
 
@@ -20,6 +21,7 @@ class Parts:
     core: Coordinator
     journal: Journal
     dispatch: Dispatch
+    quiet: Quiet
     heartbeats: Heartbeats
     sources: Sources
     attendance: Attendance

@@ -96,6 +96,13 @@ class HeartbeatReceived:
 
 
 @frozen(kw_only=True)
+class WorkersHeard:
+    """These workers reported within the last moments, and what they said is what State says already."""
+
+    workers: tuple[WorkerId, ...]
+
+
+@frozen(kw_only=True)
 class WorkRequested:
     """A worker whose heartbeat was held got asked for again, because there is work now."""
 
@@ -340,6 +347,7 @@ Event: TypeAlias = (
     | TimePassed
     | WorkerJoined
     | HeartbeatReceived
+    | WorkersHeard
     | WorkRequested
     | WorkerLost
     | SourceStored

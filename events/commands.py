@@ -130,6 +130,13 @@ class Heartbeat:
 
 
 @frozen(kw_only=True)
+class HearWorkers:
+    """Workers reported and said nothing new (`events.decide.quiet`), in this order."""
+
+    workers: tuple[WorkerId, ...]
+
+
+@frozen(kw_only=True)
 class RequestWork:
     """A held heartbeat asks again: is there work for this worker now?"""
 
@@ -148,5 +155,6 @@ Command: TypeAlias = (
     | StoreSource
     | DropSource
     | Heartbeat
+    | HearWorkers
     | RequestWork
 )

@@ -39,6 +39,7 @@ from events.catalog import (
     TimePassed,
     WorkerJoined,
     WorkerLost,
+    WorkersHeard,
     WorkRequested,
 )
 from events.commands import Settings
@@ -76,6 +77,8 @@ def fold(state: State, record: Record) -> None:
             jobs.queue(state, event)
         case WorkRequested():
             workers.ask(state, event)
+        case WorkersHeard():
+            workers.hear(state, event)
         case JobAdded():
             jobs.add(state, event)
         case JobReused():

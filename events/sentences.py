@@ -39,6 +39,7 @@ from events.catalog import (
     TimePassed,
     WorkerJoined,
     WorkerLost,
+    WorkersHeard,
     WorkRequested,
 )
 from events.ids import BuildId, JobId, LeaseId, WorkerId
@@ -134,6 +135,9 @@ class Teller:
                 return "a deadline was over"
             case WorkerJoined() | HeartbeatReceived() | WorkRequested() | WorkerLost():
                 return self._of_worker(event)
+            case WorkersHeard():
+                who = _list([_worker(worker) for worker in event.workers])
+                return f"{who} reported: nothing new"
             case SourceStored():
                 return f"source {_short(event.source)} was stored: {event.size} bytes"
             case SourceDropped():

@@ -12,6 +12,7 @@ from events.catalog import (
     HeartbeatReceived,
     JobLeased,
     Record,
+    WorkersHeard,
     WorkRequested,
 )
 from events.ids import BuildId, JobId, LeaseId, Position, WorkerId
@@ -80,6 +81,8 @@ class Touch:
             is_here = job == topic.job and topic.build in (None, build or topic.build)
             return is_here or self._is_spoken_of(event)
         if topic.worker is not None:
+            if isinstance(event, WorkersHeard):
+                return topic.worker in event.workers
             return getattr(event, "worker", None) == topic.worker or (build, job) in self._live
         return build == topic.build
 
@@ -92,7 +95,7 @@ class Touch:
 
 
 def _is_idle(event: Event) -> bool:
-    if isinstance(event, WorkRequested):
+    if isinstance(event, WorkRequested | WorkersHeard):
         return True
     if not isinstance(event, HeartbeatReceived):
         return False

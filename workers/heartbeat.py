@@ -19,8 +19,9 @@ from workers.machine import Machine
 
 log = structlog.get_logger()
 
-# How long our coordinator may hold a heartbeat. While jobs run, their leases are renewed so often.
-IDLE_WAIT_SECONDS = 5.0
+# How long our coordinator may hold a heartbeat; it answers sooner if its patience with silent workers asks
+# for that. While jobs run, their leases are renewed so often.
+IDLE_WAIT_SECONDS = 15.0
 BUSY_WAIT_SECONDS = 1.0
 # Short jobs end while a heartbeat is on its way; before it is held, wait this long for the next to end.
 LINGER_SECONDS = 0.02

@@ -19,6 +19,7 @@ from events.commands import (
     FinishUpload,
     ForgetBuild,
     Heartbeat,
+    HearWorkers,
     RequestWork,
     ResumeAfterStall,
     StartBuild,
@@ -26,7 +27,7 @@ from events.commands import (
     StoreSource,
     Tick,
 )
-from events.decide import builds, coordinator, sources, workers
+from events.decide import builds, coordinator, quiet, sources, workers
 from events.decide.context import Context
 from events.errors import Rejected
 from events.fold import fold
@@ -59,6 +60,8 @@ def decide(state: State, command: Command, context: Context) -> Iterator[Event]:
     match command:
         case Heartbeat():
             return workers.heartbeat(state, command, context)
+        case HearWorkers():
+            return quiet.hear(state, command)
         case RequestWork():
             return workers.request_work(state, command, context)
         case StartBuild():

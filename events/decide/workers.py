@@ -53,17 +53,17 @@ def heartbeat(state: State, command: Heartbeat, context: Context) -> Iterator[Ev
     elif not command.draining:
         owed = sum(lease.id in state.leases for lease in report.unreported)
         yield from _grant(
-            state, command.worker, _room(state, command.worker, command.slots_free - owed), context
+            state, command.worker, room(state, command.worker, command.slots_free - owed), context
         )
 
 
 def request_work(state: State, command: RequestWork, context: Context) -> Iterator[Event]:
     """A held heartbeat asks again; without work for it this is no fact."""
     worker = state.worker(command.worker)
-    room = _room(state, worker.id, command.slots_free)
-    if room and worker.alive and not worker.draining and schedule(state, worker, context.now) is not None:
+    slots = room(state, worker.id, command.slots_free)
+    if slots and worker.alive and not worker.draining and schedule(state, worker, context.now) is not None:
         yield WorkRequested(worker=worker.id, slots_free=command.slots_free)
-        yield from _grant(state, worker.id, room, context)
+        yield from _grant(state, worker.id, slots, context)
 
 
 def tick(state: State, context: Context) -> Iterator[Event]:
@@ -104,6 +104,11 @@ def deadline(state: State, worker: Worker) -> float:
     if worker.beats:
         return heard
     return max(heard, *(lease.leased_at + lease.seconds_max for lease in leases))
+
+
+def room(state: State, id_: WorkerId, slots_free: int) -> int:
+    """How many jobs a worker may be given: an old or a wrong report of free slots does not overload it."""
+    return max(0, min(slots_free, state.workers[id_].capacity - len(_leases_of(state, id_))))
 
 
 @frozen
@@ -236,11 +241,6 @@ def _reclaim(state: State, command: Heartbeat, report: _Report, now: float) -> I
     for lease in _leases_of(state, command.worker) if report.mute else ():
         if lease.leased_at + lease.seconds_max < now:
             yield from release(state, lease.id, "lease-ran-out")
-
-
-def _room(state: State, id_: WorkerId, slots_free: int) -> int:
-    """How many jobs a worker may be given: an old or a wrong report of free slots does not overload it."""
-    return max(0, min(slots_free, state.workers[id_].capacity - len(_leases_of(state, id_))))
 
 
 def _grant(state: State, id_: WorkerId, slots: int, context: Context) -> Iterator[Event]:

@@ -1,6 +1,6 @@
 """What facts about workers do to State: who lives, who holds what, who was silent for how long."""
 
-from events.catalog import HeartbeatReceived, WorkerJoined, WorkerLost, WorkRequested
+from events.catalog import HeartbeatReceived, WorkerJoined, WorkerLost, WorkersHeard, WorkRequested
 from events.ids import JobId, LeaseId, SpecDigest, WorkerId
 from events.model import Worker
 from events.queue import Line, Why
@@ -46,6 +46,12 @@ def report(state: State, event: HeartbeatReceived) -> None:
     if worker.native:
         _still_revoked(state, event)
     _seen(state, event.worker)
+
+
+def hear(state: State, event: WorkersHeard) -> None:
+    for id_ in event.workers:
+        state.workers[id_] = state.workers[id_]._replace(last_seen=state.at)
+        _seen(state, id_)
 
 
 def ask(state: State, event: WorkRequested) -> None:

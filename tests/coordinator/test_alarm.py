@@ -6,6 +6,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from coordinator.alarm import STALL_SECONDS, Alarm, ring_forever
 from coordinator.core import Coordinator
+from coordinator.quiet import Quiet
 from events.catalog import CoordinatorStalled
 from events.commands import Settings
 from events.log import LogFull, MemoryLog
@@ -26,7 +27,7 @@ async def test_a_silent_worker_loses_its_lease_and_then_its_place(autojump_clock
     """One tick for each consequence, soon after it is due, and none while nothing is."""
     log = MemoryLog()
     async with running(log, settings=SETTINGS) as core, trio.open_nursery() as nursery:
-        await nursery.start(ring_forever, core)
+        await nursery.start(ring_forever, core, Quiet(core))
         await build(core, job("a"))
         await core.submit(beat())
         began, head = trio.current_time(), log.head()
@@ -45,7 +46,7 @@ async def test_a_silent_worker_loses_its_lease_and_then_its_place(autojump_clock
 async def test_a_worker_that_reports_keeps_its_lease(autojump_clock: MockClock) -> None:
     """Each report renews it."""
     async with running(settings=SETTINGS) as core, trio.open_nursery() as nursery:
-        await nursery.start(ring_forever, core)
+        await nursery.start(ring_forever, core, Quiet(core))
         await build(core, job("a"))
         await core.submit(beat())
         lease = next(iter(core.state.leases))
@@ -62,7 +63,7 @@ async def test_our_own_sleep_is_nobodys_silence(autojump_clock: MockClock) -> No
     async with running(log, settings=SETTINGS) as core:
         await build(core, job("a"))
         await core.submit(beat())
-        alarm = Alarm(core)
+        alarm = Alarm(core, Quiet(core))
         await trio.sleep(100)
         await alarm.look(99.75)
         assert told(log)[-1] == "CoordinatorStalled"
@@ -77,7 +78,7 @@ async def test_a_little_late_is_no_stall(autojump_clock: MockClock) -> None:
     """A busy event loop is late all the time."""
     log = MemoryLog()
     async with running(log) as core:
-        await Alarm(core).look(STALL_SECONDS)
+        await Alarm(core, Quiet(core)).look(STALL_SECONDS)
         assert told(log) == ["CoordinatorStarted"]
 
 
@@ -86,7 +87,7 @@ async def test_a_slow_disk_is_nobodys_silence(autojump_clock: MockClock) -> None
     disk, log = Disk(), MemoryLog()
     disk.is_open.set()
     async with running(log, disk=disk, settings=SETTINGS) as core, trio.open_nursery() as nursery:
-        await nursery.start(ring_forever, core)
+        await nursery.start(ring_forever, core, Quiet(core))
         await build(core, job("a"))
         await core.submit(beat())
         lease = next(iter(core.state.leases))
@@ -112,7 +113,7 @@ async def test_a_full_disk_is_nobodys_silence(autojump_clock: MockClock) -> None
     log = MemoryLog(fail)
     full = running(log, settings=SETTINGS, has_room=lambda: not is_full[0])
     async with full as core, trio.open_nursery() as nursery:
-        await nursery.start(ring_forever, core)
+        await nursery.start(ring_forever, core, Quiet(core))
         await build(core, job("a"))
         await core.submit(beat())
         is_full[0] = True
@@ -139,7 +140,7 @@ async def test_the_alarm_survives_a_refusal(autojump_clock: MockClock) -> None:
     async with running(log, has_room=lambda: not is_full[0]) as core, trio.open_nursery() as nursery:
         is_full[0] = False
         await core.submit(beat())
-        await nursery.start(ring_forever, core)
+        await nursery.start(ring_forever, core, Quiet(core))
         is_full[0] = True
         await trio.sleep(40)
         is_full[0] = False

@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
 from coordinator.heartbeats import BUSY_SECONDS, FULL_SECONDS_MAX, IDLE_SECONDS, Answer, Heartbeats
+from coordinator.quiet import Quiet
 from events.catalog import WorkRequested
 from events.commands import CancelBuild, Heartbeat, Result, Settings
 from events.errors import STORAGE_FULL, Rejected
@@ -45,7 +46,7 @@ async def floor(settings: Settings | None = None, log: MemoryLog | None = None) 
         dispatch = Dispatch(core)
         await nursery.start(dispatch.call_forever)
         await wait_all_tasks_blocked()
-        yield Floor(core, dispatch, Heartbeats(core, dispatch), log)
+        yield Floor(core, dispatch, Heartbeats(core, dispatch, Quiet(core)), log)
         nursery.cancel_scope.cancel()
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from events import codec
-from events.catalog import JobLeased, JobReopened, Record
+from events.catalog import HeartbeatReceived, JobLeased, JobReopened, Record, WorkersHeard
 from events.commands import (
     CancelBuild,
     Command,
@@ -16,6 +16,7 @@ from events.commands import (
     FinishUpload,
     ForgetBuild,
     Heartbeat,
+    HearWorkers,
     NewJob,
     RequestWork,
     Result,
@@ -26,6 +27,7 @@ from events.commands import (
     Tick,
 )
 from events.decide import Context, execute
+from events.decide.quiet import is_quiet
 from events.decide.workers import next_deadline
 from events.errors import Rejected
 from events.fold import fold, replay
@@ -72,7 +74,8 @@ class Farm(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state, self.shadow = State(), State()
+        # `shadow` is what the records say; `hushed` is told of each quiet report that somebody was heard.
+        self.state, self.shadow, self.hushed = State(), State(), State()
         self.records: list[Record] = []
         self.attempts: dict[tuple[BuildId, JobId], int] = {}
         self.given: list[LeaseId] = []
@@ -148,6 +151,13 @@ class Farm(RuleBasedStateMachine):
         self.hands[index].restart()
         self.beat(self.hands[index], self.hands[index].report())
 
+    @rule(index=hands, others=st.lists(hands, max_size=3))
+    def worker_reports_again_and_again(self, index: int, others: list[int]) -> None:
+        """Until it says nothing new; then it is heard together with others, who may not even be there."""
+        for _ in range(3):
+            self.beat(self.hands[index], self.hands[index].report())
+        self.submit(HearWorkers(workers=tuple(self.hands[n].id for n in (index, *others))))
+
     @rule(index=hands, slots_free=st.integers(0, 3))
     def worker_asks_again(self, index: int, slots_free: int) -> None:
         self.submit(RequestWork(worker=self.hands[index].id, slots_free=slots_free))
@@ -208,6 +218,7 @@ class Farm(RuleBasedStateMachine):
     def state_is_sound(self) -> None:
         validate(self.state)
         assert in_order(self.shadow) == in_order(self.state), "the records do not say all that happened"
+        assert in_order(self.hushed) == in_order(self.state), "a quiet report changed more than its time"
 
     @invariant()
     def alarm_is_set_for_the_future(self) -> None:
@@ -240,6 +251,7 @@ class Farm(RuleBasedStateMachine):
         """Carry out a command; refusals are answers too, and change nothing."""
         before = in_order(self.state)
         active = set(self.state.active)
+        quiet = isinstance(command, Heartbeat) and is_quiet(self.state, command, self.now)
         try:
             records = execute(self.state, command, Context(self.now, self.new_id))
         except Rejected:
@@ -248,6 +260,7 @@ class Farm(RuleBasedStateMachine):
         self.records += records
         for record in records:
             fold(self.shadow, codec.decode(codec.encode(record)))
+            fold(self.hushed, record._replace(event=_hushed(records)) if quiet else record)
             self.watch(record, active)
         return records
 
@@ -279,6 +292,14 @@ class Farm(RuleBasedStateMachine):
         """One of the newest builds, or one that there never was."""
         known = list(self.state.builds)[::-1]
         return known[index] if index < len(known) else BuildId("f" * 40)
+
+
+def _hushed(records: list[Record]) -> WorkersHeard:
+    """What stands for the one record of a quiet report."""
+    [record] = records
+    assert isinstance(record.event, HeartbeatReceived)
+    assert record.event == HeartbeatReceived(worker=record.event.worker, slots_free=record.event.slots_free)
+    return WorkersHeard(workers=(record.event.worker,))
 
 
 TestFarm = Farm.TestCase

@@ -13,6 +13,7 @@ from events.catalog import (
     TimePassed,
     WorkerJoined,
     WorkerLost,
+    WorkersHeard,
     WorkRequested,
 )
 from events.codec import decode
@@ -157,6 +158,17 @@ def test_reports_of_nothing_are_told_together() -> None:
         (8, "worker w reported: 0 slots free; is leaving"),
         (9, "worker w reported: 1 slot free; 2 reports until record 10, 1.0 s later"),
     ]
+
+
+def test_reports_heard_together_are_each_workers_own() -> None:
+    """And are told together with those that it made alone."""
+    both, other = WorkersHeard(workers=(V, W)), WorkersHeard(workers=(V,))
+    assert told(Topic(worker=W), heard(), other, both, both, leased(A), both, other) == [
+        (1, "worker w reported: 1 slot free; 3 reports until record 4, 3.0 s later"),
+        (5, "job aaaaaaaa of build 00000000 was given to worker w: nobody was nearer to the job"),
+        (6, "worker v, worker w reported: nothing new"),
+    ]
+    assert told(Topic(job=A), leased(A), both)[1:] == []
 
 
 def test_a_report_names_the_jobs_it_speaks_of() -> None:

@@ -16,6 +16,7 @@ from events.commands import (
     DropSource,
     FinishUpload,
     ForgetBuild,
+    HearWorkers,
     RequestWork,
     Result,
     ResumeAfterStall,
@@ -36,6 +37,7 @@ from tests.events.story import (
     T,
     V,
     W,
+    X,
     beat,
     build_id,
     job,
@@ -128,11 +130,22 @@ def artifacts_come_and_go() -> Story:
     )
 
 
+def workers_say_nothing_new() -> Story:
+    """Two idle workers and one at work are heard together; the one who falls silent is lost."""
+    story = opened().given(start(job(A)), READY, beat(V), beat(W), plain(X))
+    story.given(beat(V, 0, running=(lease_id(1),)))
+    for heard in ((V, X, W), (X, V), (W, X, V), (X, V)):
+        story.when(HearWorkers(workers=heard), at=story.now + 14)
+    story.when(Tick(), at=story.now + 25)
+    return story.given(HearWorkers(workers=(W, X)), beat(V, 0, finished=(done(A, 1),)))
+
+
 SCENARIOS: tuple[Callable[[], Story], ...] = (
     two_builds_share_and_reuse,
     workers_are_lost_and_artifacts_with_them,
     builds_fail_and_are_cancelled,
     artifacts_come_and_go,
+    workers_say_nothing_new,
 )
 
 
