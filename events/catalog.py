@@ -4,8 +4,8 @@ Rules: past tense; frozen; JSON-shaped values only; ids, never objects; the type
 status of what it is about; bytes never enter the log (output and artifacts are sizes and digests). A
 field with a default is left out of the log while it has it, so a new field never changes old records.
 
-Every command leaves an input fact that holds all it brought, and whatever a "why?" will need later is a
-reason code in the event that decided it.
+Every command begins with an input fact, which holds all it brought that its consequences do not tell (see
+`events.inputs`); whatever a "why?" will need later is a reason code in the event that decided it.
 """
 
 from typing import NamedTuple, TypeAlias, get_args
@@ -63,6 +63,13 @@ class TimePassed:
 
 
 @frozen(kw_only=True)
+class WorkerRestarted:
+    """A known worker came back as a new process: what the old one had is gone, then the new one joins."""
+
+    worker: WorkerId
+
+
+@frozen(kw_only=True)
 class WorkerJoined:
     """A worker reported for the first time, or again after it was lost or restarted.
 
@@ -82,7 +89,8 @@ class HeartbeatReceived:
 
     `unreported`: live leases of this worker that it does not say it runs (they are owed to it);
     `strays`: leases or jobs it says it runs or ran that are not leased to it; `mute`: it says nothing
-    about what it runs; `draining`: it takes no more jobs; `leaving`: these are its last words.
+    about what it runs; `draining`: it takes no more jobs; `leaving`: these are its last words. `lost`: of
+    those leases in `finished` that did not run, the dependencies that the worker could not fetch.
     """
 
     worker: WorkerId
@@ -93,6 +101,7 @@ class HeartbeatReceived:
     finished: tuple[LeaseId, ...] = ()
     draining: bool = False
     leaving: bool = False
+    lost: dict[LeaseId, tuple[JobId, ...]] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -345,6 +354,7 @@ Event: TypeAlias = (
     CoordinatorStarted
     | CoordinatorStalled
     | TimePassed
+    | WorkerRestarted
     | WorkerJoined
     | HeartbeatReceived
     | WorkersHeard

@@ -39,6 +39,7 @@ from events.catalog import (
     TimePassed,
     WorkerJoined,
     WorkerLost,
+    WorkerRestarted,
     WorkersHeard,
     WorkRequested,
 )
@@ -117,7 +118,7 @@ def fold(state: State, record: Record) -> None:
             _start_coordinator(state, event)
         case CoordinatorStalled():
             workers.renew_all(state)
-        case SignalReceived() | TimePassed():
+        case SignalReceived() | TimePassed() | WorkerRestarted():
             pass  # inputs that are recorded for their own sake; what follows from them follows them
         case _:
             assert_never(event)

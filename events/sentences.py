@@ -39,6 +39,7 @@ from events.catalog import (
     TimePassed,
     WorkerJoined,
     WorkerLost,
+    WorkerRestarted,
     WorkersHeard,
     WorkRequested,
 )
@@ -133,6 +134,8 @@ class Teller:
                 return f"the coordinator stood still for {seconds(event.seconds)}; leases were renewed"
             case TimePassed():
                 return "a deadline was over"
+            case WorkerRestarted():
+                return f"{_worker(event.worker)} came back as a new process"
             case WorkerJoined() | HeartbeatReceived() | WorkRequested() | WorkerLost():
                 return self._of_worker(event)
             case WorkersHeard():
@@ -178,6 +181,9 @@ class Teller:
         yield f"{_count(event.slots_free, 'slot')} free"
         if event.finished:
             yield f"ended {self._works(event.finished)}"
+        if event.lost:
+            lacking = [self._job(None, job) for jobs in event.lost.values() for job in jobs]
+            yield f"could not fetch what it needs of {_list(lacking)}"
         if event.unreported:
             yield f"does not run {self._works(event.unreported)}, which it was given"
         if event.strays:

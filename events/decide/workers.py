@@ -13,6 +13,7 @@ from events.catalog import (
     TimePassed,
     WorkerJoined,
     WorkerLost,
+    WorkerRestarted,
     WorkRequested,
 )
 from events.commands import Heartbeat, RequestWork, Result
@@ -43,6 +44,7 @@ def heartbeat(state: State, command: Heartbeat, context: Context) -> Iterator[Ev
         finished=tuple(lease.id for lease, _ in report.finished),
         draining=command.draining,
         leaving=command.leaving,
+        lost={lease.id: result.lost for lease, result in report.finished if result.lost},
     )
     for lease, result in report.finished:
         yield from _answer(state, lease, result)
@@ -136,6 +138,7 @@ def _meet(state: State, command: Heartbeat) -> Iterator[Event]:
             if not command.slots or (command.slots, command.labels) == (known.slots, known.labels):
                 return
         else:
+            yield WorkerRestarted(worker=known.id)
             yield from _lose(state, known.id, "restarted")
     yield WorkerJoined(
         worker=command.worker,

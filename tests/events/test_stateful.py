@@ -31,11 +31,13 @@ from events.decide.quiet import is_quiet
 from events.decide.workers import next_deadline
 from events.errors import Rejected
 from events.fold import fold, replay
+from events.groups import groups
 from events.ids import BuildId, JobId, LeaseId, WorkerId
 from events.state import State
 from events.transitions import BuildStatus
 from events.validate import validate
 from tests.events.hands import Hand
+from tests.events.redecided import decided_again
 from tests.events.story import A, B, C, Counter, D, S, T, in_order, job, store
 
 IDS = (A, B, C, D, JobId("e" * 40))
@@ -77,6 +79,7 @@ class Farm(RuleBasedStateMachine):
         # `shadow` is what the records say; `hushed` is told of each quiet report that somebody was heard.
         self.state, self.shadow, self.hushed = State(), State(), State()
         self.records: list[Record] = []
+        self.batches: list[list[Record]] = []
         self.attempts: dict[tuple[BuildId, JobId], int] = {}
         self.given: list[LeaseId] = []
         self.now = 1000.0
@@ -244,6 +247,8 @@ class Farm(RuleBasedStateMachine):
                 self.state_is_sound()
         assert not self.state.active, f"builds do not end: {self.state.graphs}"
         assert in_order(replay(self.records)) == in_order(self.state)
+        assert list(groups(self.records)) == self.batches
+        decided_again(self.batches)
 
     # --- how the rules do it
 
@@ -258,6 +263,7 @@ class Farm(RuleBasedStateMachine):
             assert in_order(self.state) == before
             return []
         self.records += records
+        self.batches += [records] if records else []
         for record in records:
             fold(self.shadow, codec.decode(codec.encode(record)))
             fold(self.hushed, record._replace(event=_hushed(records)) if quiet else record)

@@ -140,12 +140,25 @@ def workers_say_nothing_new() -> Story:
     return story.given(HearWorkers(workers=(W, X)), beat(V, 0, finished=(done(A, 1),)))
 
 
+def a_worker_restarts_and_another_cannot_fetch() -> Story:
+    """A new process under a known name; what cannot be had is named; one worker says nothing, one goes."""
+    story = opened().given(start(job(A), job(B, A), job(C, A)), READY, beat(V, 2, slots=2))
+    story.given(beat(V, 2, slots=2, finished=(done(A, 1),))).when(plain(X, 2, running=None), at=story.now + 1)
+    story.when(beat(V, 1, slots=2, session="2"), at=story.now + 1)
+    story.given(beat(V, 1, slots=2, session="2", finished=(done(A, 4),))).when(beat(W), at=story.now + 1)
+    lacks = Result(job=C, lease=lease_id(6), exit_code=-1, error="cannot fetch", lost=(A, D))
+    story.when(beat(W, 0, finished=(lacks,)), at=story.now + 1).given(plain(X, 0, running=None))
+    story.given(beat(V, 2, slots=2, session="2", running=(lease_id(5), lease_id(9)), leaving=True))
+    return story.when(beat(V, 0, slots=2, session="3"), at=story.now + 1)
+
+
 SCENARIOS: tuple[Callable[[], Story], ...] = (
     two_builds_share_and_reuse,
     workers_are_lost_and_artifacts_with_them,
     builds_fail_and_are_cancelled,
     artifacts_come_and_go,
     workers_say_nothing_new,
+    a_worker_restarts_and_another_cannot_fetch,
 )
 
 

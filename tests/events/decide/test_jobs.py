@@ -20,6 +20,7 @@ from events.catalog import (
     SourcesReady,
     TimePassed,
     WorkerLost,
+    WorkerRestarted,
 )
 from events.commands import CancelBuild, FinishUpload, Heartbeat, NewJob, Result, Tick
 from events.decide.jobs import ATTEMPTS_MAX
@@ -429,7 +430,7 @@ def test_a_worker_that_cannot_fetch_says_what_it_lacks() -> None:
     story = chain_at_its_end()
     lacks = Result(job=C, lease=lease_id(3), exit_code=-1, error="cannot fetch", lost=(B, D))
     story.when(beat(V, 0, finished=(lacks,))).then(
-        heard(V, free=0, finished=(lease_id(3),)),
+        heard(V, free=0, finished=(lease_id(3),), lost={lease_id(3): (B, D)}),
         ArtifactDropped(worker=W, job=B, reason="not to be had by v"),
         JobReleased(build=BUILD, job=C, lease=lease_id(3), reason="artifact-unavailable"),
         JobBlocked(build=BUILD, job=C, reason="artifact-lost"),
@@ -443,6 +444,7 @@ def test_a_release_finds_its_dependency_gone() -> None:
     """A job that loses its worker after its dependency was lost waits at once."""
     story = chain_at_its_end().given(beat(free=0, dropped=(B,))).when(beat(V, 0, session="2"))
     story.then(
+        WorkerRestarted(worker=V),
         JobReleased(build=BUILD, job=C, lease=lease_id(3), reason="worker-lost"),
         JobBlocked(build=BUILD, job=C, reason="artifact-lost"),
         WorkerLost(worker=V, reason="restarted"),

@@ -19,6 +19,7 @@ from events.catalog import (
     TimePassed,
     WorkerJoined,
     WorkerLost,
+    WorkerRestarted,
     WorkRequested,
 )
 from events.commands import FinishUpload, Heartbeat, RequestWork, Result, Settings, Tick
@@ -487,6 +488,7 @@ def test_a_restarted_worker_has_lost_its_jobs_and_artifacts() -> None:
     """A new session is a new process: what the old one had is gone."""
     story = queued(A).given(beat(added=(B,))).when(beat(session="2"))
     story.then(
+        WorkerRestarted(worker=W),
         JobReleased(build=BUILD, job=A, lease=LEASE, reason="worker-lost"),
         WorkerLost(worker=W, reason="restarted"),
         joined(session="2"),
