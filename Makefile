@@ -21,11 +21,14 @@ lint: .venv/.ready
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/mypy
 
+soak: system .venv/.ready    ## crash tests at length: every fault there is, 2 000 kills; an hour or so
+	.venv/bin/python -m pytest --soak tests/crash
+
 bench: .venv/.ready  ## measurements, one JSON object a line
 	.venv/bin/python -m tests.bench
 
 system:         # what the tests need from the system
-	.ci/packages gcc libc6-dev make curl openssl
+	.ci/packages gcc libc6-dev make curl openssl strace
 
 .venv/.ready: pyproject.toml uv.lock .ci/bootstrap
 	.ci/bootstrap
@@ -33,4 +36,4 @@ system:         # what the tests need from the system
 clean:          ## forget everything that can be made again
 	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-data demo-out
 
-.PHONY: help demo test check lint bench system clean
+.PHONY: help demo test check lint soak bench system clean

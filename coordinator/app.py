@@ -29,6 +29,8 @@ from coordinator.platform import Platform
 from coordinator.quiet import Quiet
 from coordinator.sources import Sources
 from events.commands import StartCoordinator
+from events.errors import Rejected
+from events.log import LogFull
 
 log = structlog.get_logger()
 
@@ -79,10 +81,18 @@ async def _run(
         await storage.start(journal.commit_forever)
         core = Coordinator(journal, now=platform.clock(not_before=journal.state.at), new_id=platform.new_id)
         parts = _parts(config, platform, core)
-        await core.submit(StartCoordinator(version=version("terzetto"), settings=config.settings))
-        await parts.sources.forget_missing()
+        await _begin(parts)
         await _serve(parts, platform, stop, task_status)
         storage.cancel_scope.cancel()
+
+
+async def _begin(parts: Parts) -> None:
+    """Say that we took over; whoever cannot even say that had better end than serve, and be started again."""
+    try:
+        await parts.core.submit(StartCoordinator(version=version("terzetto"), settings=parts.config.settings))
+        await parts.sources.forget_missing()
+    except Rejected as refusal:
+        raise LogFull(f"no space left in {parts.config.data}: the start could not be recorded") from refusal
 
 
 def _parts(config: CoordinatorConfig, platform: Platform, core: Coordinator) -> Parts:

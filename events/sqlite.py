@@ -266,7 +266,8 @@ class _Lock:
 def _open(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(BUSY_MILLISECONDS)
-    connection.execute("PRAGMA journal_mode=WAL")
+    if connection.pragma("journal_mode", "wal") != "wal":  # it answers with what it has, and no error
+        raise LogError(f"{path} cannot have a write-ahead log: the disk failed, or is none of this machine")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA wal_autocheckpoint=0")
     if connection.pragma("user_version") == 0:

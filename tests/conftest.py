@@ -17,6 +17,7 @@ pytest.register_assert_rewrite("tests.events.story")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update-golden` rewrites what golden logs add up to; the logs themselves are never rewritten."""
     parser.addoption("--update-golden", action="store_true", help="rewrite the states of golden logs")
+    parser.addoption("--soak", action="store_true", help="try every fault there is, for hours if need be")
 
 
 README = Path(__file__).parent.parent / "README.md"
