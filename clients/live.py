@@ -16,7 +16,9 @@ from attrs import frozen
 from clients import codec, wire
 from clients.backoff import TRANSIENT, Backoff
 from clients.codec import Malformed
+from events.codec import FORMAT
 from events.ids import BuildId, Position
+from events.log import LogFromTheFuture
 
 TERMINAL = frozenset({"BuildSucceeded", "BuildFailed", "BuildCancelled"})
 # An idle stream says `Progress` at least every 15 s; three of them missing is a dead connection.
@@ -105,7 +107,8 @@ class Follow:
         """The next record; None after the build's last one.
 
         Waits as long as the server gives signs of life. Raises `OutcomeUnknown` when it has given none
-        for `give_up_seconds`, `Refused` when it knows no such build or no longer has these records (410).
+        for `give_up_seconds`, `Refused` when it knows no such build or no longer has these records (410),
+        `LogFromTheFuture` if they are in a newer format.
         """
         while not self._has_ended:
             try:
@@ -154,6 +157,7 @@ class Follow:
             if refusal.status in TRANSIENT:
                 raise wire.Unreachable(str(refusal)) from refusal
             raise
+        _check_format(response.headers.get("terzetto-format", "1"))
         self._lines = response.lines()
         return self._lines
 
@@ -199,6 +203,12 @@ async def follow(
         yield records
     finally:
         await records.aclose()
+
+
+def _check_format(written_in: str) -> None:
+    if not (written_in.isascii() and written_in.isdigit() and int(written_in) <= FORMAT):
+        known = f"the newest known here is {FORMAT}: upgrade terzetto"
+        raise LogFromTheFuture(f"the coordinator's records have format {written_in}, {known}")
 
 
 def _parse(raw: bytes) -> Line | None:

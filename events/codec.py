@@ -6,36 +6,53 @@ classes and gives the same values faster, reads (a test holds the two against ea
 
 Evolution: a new field has a default and old records simply lack it. Anything else is a new format: raise
 `FORMAT`, and add to `UPCASTERS` what turns a record of the format before into one of this. An unknown
-type or a newer format is refused, never skipped.
+type or a newer format is refused, never skipped. From format 2 on a log's first record and every
+`CoordinatorStarted` say in which format they and all after them are written: a last key, `"format"`.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import cattrs
 import msgspec
 from cattrs.gen import make_dict_unstructure_fn
 
-from events.catalog import EVENTS, Event, Record
+from events.catalog import EVENTS, CoordinatorStarted, Event, Record
 from events.ids import Position
 
 FORMAT = 1
-# {format: function from a record of that format to one of the next, both as plain values}
-UPCASTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+class Upcaster(NamedTuple):
+    """`step` makes a record of one format one of the next, both as plain values: of `sample`, `becomes`.
+
+    It leaves the position, the time and what the record is about as they are.
+    """
+
+    step: Callable[[dict[str, Any]], dict[str, Any]]
+    sample: bytes
+    becomes: bytes
+
+
+# From each older format to the one after it.
+UPCASTERS: dict[int, Upcaster] = {}
 
 _write_json = msgspec.json.Encoder().encode
 _read_json = msgspec.json.Decoder().decode
 
 
 @attrs.frozen
-class _Head:
+class Head:
+    """What the texts of all formats, past and future, have in common; `format` is 0 where none is said."""
+
     position: int
     at: float
     type: str
+    format: int = 0
 
 
-_read_head = msgspec.json.Decoder(_Head).decode
+_read_head = msgspec.json.Decoder(Head).decode
 
 
 class Unreadable(ValueError):
@@ -74,6 +91,8 @@ def encode(record: Record) -> bytes:
     event = record.event
     head = {"position": record.position, "at": record.at, "type": type(event).__name__}
     head.update(_unstructurers[type(event)](event))
+    if FORMAT > 1 and (record.position == 1 or isinstance(event, CoordinatorStarted)):
+        head["format"] = FORMAT
     return _write_json(head)
 
 
@@ -105,24 +124,54 @@ def decode_rows(rows: Iterable[tuple[Position, Any, Any, Any]]) -> list[Record]:
     return records
 
 
-def decode(text: bytes, written_in: int = FORMAT) -> Record:
-    """The record of a text of any known format; raises `Unreadable`."""
+def decode(text: bytes, written_in: int | None = None) -> Record:
+    """The record of a text in a known format, today's unless told otherwise; raises `Unreadable`."""
+    head = read_head(text)
+    written_in = head.format or written_in or FORMAT
     if written_in > FORMAT:
-        raise FromTheFuture(f"format {written_in} is newer than {FORMAT}, the newest known here: upgrade")
-    try:
-        if written_in < FORMAT:
-            text = _write_json(upcast(_read_json(text), written_in))
-        head = _read_head(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(f"not a record: {error}") from error
+        raise FromTheFuture(
+            f"record {head.position} has format {written_in}, the newest known here is {FORMAT}: upgrade"
+        )
+    if written_in < FORMAT:
+        text = _upcast(text, written_in)
+        head = read_head(text)
     return decode_typed(head.position, head.at, head.type, text)
 
 
-def upcast(value: dict[str, Any], written_in: int) -> dict[str, Any]:
-    """A record of an older format as one of the newest."""
-    for step in range(written_in, FORMAT):
-        value = UPCASTERS[step](value)
-    return value
+def read_head(text: bytes) -> Head:
+    """What a record of any format says first; raises `Unreadable`."""
+    try:
+        return _read_head(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(f"not a record: {error}") from error
 
 
-assert set(UPCASTERS) == set(range(1, FORMAT)), "every older format needs its upcaster"
+def unknown_fields(record: Record, text: bytes) -> set[str]:
+    """What the text, in today's format, says that this version does not know of."""
+    known = {"position", "at", "type", "format", *(field.name for field in attrs.fields(type(record.event)))}
+    return set(_read_json(text)) - known
+
+
+def check_upcasters() -> None:
+    """Every older format has its step, and each step does with its sample what it says."""
+    assert set(UPCASTERS) == set(range(1, FORMAT)), "every older format needs its upcaster"
+    for older, (step, sample, becomes) in UPCASTERS.items():
+        before, after = _read_json(sample), step(_read_json(sample))
+        assert _write_json(after) == becomes, f"the step from format {older} gives {after}"
+        for key in ("position", "at", "build", "worker"):
+            assert before.get(key) == after.get(key), f"the step from format {older} changes {key!r}"
+        decode(sample, older)
+
+
+def _upcast(text: bytes, written_in: int) -> bytes:
+    """A text of an older format as one of today's; raises `Unreadable`."""
+    try:
+        value = _read_json(text)
+        for step in range(written_in, FORMAT):
+            value = UPCASTERS[step].step(value)
+        return _write_json(value)
+    except (msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
+        raise Unreadable(f"no record of format {written_in}: {error!r}") from error
+
+
+check_upcasters()

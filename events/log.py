@@ -6,8 +6,9 @@ from typing import NamedTuple, Protocol
 
 from attrs import define
 
-from events.catalog import Record
-from events.codec import decode, encode
+from events import codec
+from events.catalog import CoordinatorStarted, Record
+from events.codec import decode, encode, read_head, unknown_fields
 from events.ids import BEGINNING, BuildId, Position, WorkerId
 
 GENESIS = bytes(32)
@@ -30,11 +31,20 @@ class Subject(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A record as it is stored: `text` as in `events.codec`, `chain` covers it and all before it."""
+    """A record as it is stored: `text` as in `events.codec`, `chain` covers it and all before it.
+
+    `is_old`: it is written in an older format; the record is what that means today.
+    """
 
     record: Record
     text: bytes
     chain: bytes
+    is_old: bool = False
+
+    @property
+    def line(self) -> bytes:
+        """The text in today's format, for whoever is told of the record now."""
+        return encode(self.record) if self.is_old else self.text
 
 
 class LogError(Exception):
@@ -70,16 +80,16 @@ class Readable(Protocol):
         """As `read` of all, without the texts: what a replay needs, faster."""
         ...
 
+    def head(self) -> Position:
+        """The position of the last record; 0 in an empty log."""
+        ...
+
 
 class Log(Readable, Protocol):
     """Appends are all or nothing, and durable on return."""
 
     def append(self, records: Sequence[Record]) -> list[bytes]:
         """Store the records and return their texts; raises `LogFull` (nothing stored) or `LogError`."""
-        ...
-
-    def head(self) -> Position:
-        """The position of the last record; 0 in an empty log."""
         ...
 
     def close(self) -> None: ...
@@ -131,9 +141,27 @@ def verified(entries: Iterable[Entry], previous: bytes = GENESIS, position: int 
         previous = link(previous, entry.text)
         if entry.chain != previous:
             raise CorruptLog(f"record {position} was altered, or one before it: its chain hash is wrong")
-        if encode(entry.record) != entry.text:
-            raise CorruptLog(f"record {position} was altered: it is not indexed as what its text says")
+        if not entry.is_old and encode(entry.record) != entry.text:
+            raise _strange(entry)
+        _check_mark(entry)
         yield entry
+
+
+def _check_mark(entry: Entry) -> None:
+    """Where a text says in which format it is, the log must know."""
+    if entry.record.position == 1 or isinstance(entry.record.event, CoordinatorStarted):
+        written_in = read_head(entry.text).format or 1
+        if entry.is_old != (written_in < codec.FORMAT):
+            raise CorruptLog(f"record {entry.record.position} is not in the format that the log says")
+
+
+def _strange(entry: Entry) -> LogError:
+    """Why a text is not the one that its record has."""
+    position, kind = entry.record.position, type(entry.record.event).__name__
+    unknown = unknown_fields(entry.record, entry.text)
+    if unknown and read_head(entry.text).type == kind:
+        return LogFromTheFuture(f"record {position} says {sorted(unknown)}, from a newer version: upgrade")
+    return CorruptLog(f"record {position} was altered: it is not indexed as what its text says")
 
 
 def verify(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 0) -> bytes:

@@ -1,15 +1,15 @@
 """Looking for records without reading all: what the tools that explain the past ask of a log."""
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice, takewhile
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from attrs import evolve, frozen
 
 from events.catalog import Record
 from events.ids import BEGINNING, BuildId, JobId, Position
-from events.log import PAGE, Entry, Log, Readable, Subject, concerns, read_all
+from events.log import PAGE, Entry, Readable, Subject, concerns, read_all
 from events.transitions import JOB
 
 # Records of these types are few, and tell what went on around all others: a log finds them at once.
@@ -49,6 +49,9 @@ class Query:
     limit: int = LIMIT_MAX
 
 
+Search: TypeAlias = Callable[[Query], list[Record]]
+
+
 class Move(NamedTuple):
     """That an event of this type moved the job from one status to another."""
 
@@ -68,20 +71,17 @@ class Searchable(Readable, Protocol):
         """Every change of a status of the build's jobs up to a position, in order."""
         ...
 
-    def head(self) -> Position:
-        """The position of the last record; 0 in an empty log."""
-        ...
-
 
 class Scanned:
     """Any log as a `Searchable`, by reading all of it."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Readable) -> None:
         self._log = log
         self.read, self.records, self.head = log.read, log.records, log.head
 
     def search(self, query: Query) -> list[Record]:
-        entries = takewhile(lambda entry: entry.record.position <= query.upto, read_all(self, query.after))
+        all_ = read_all(self, query.after, query.subject)
+        entries = takewhile(lambda entry: entry.record.position <= query.upto, all_)
         found = (entry.record for entry in entries if _fits(entry, query))
         if query.newest_first:
             return list(deque(found, query.limit))[::-1]
@@ -89,7 +89,7 @@ class Scanned:
 
     def moves(self, build: BuildId, upto: Position) -> list[Move]:
         query = Query(upto=upto, types=MOVING, subject=Subject.build(build))
-        return [_move(record) for record in self.search(query)]
+        return [move(record) for record in self.search(query)]
 
 
 def search_all(log: Searchable, query: Query) -> Iterator[Record]:
@@ -98,6 +98,19 @@ def search_all(log: Searchable, query: Query) -> Iterator[Record]:
     while page := log.search(evolve(query, limit=PAGE)):
         yield from page
         query = evolve(query, after=page[-1].position)
+
+
+def divided(query: Query, split: Position, older: Search, newer: Search) -> list[Record]:
+    """What two find, of which one knows the records up to `split` and the other those beyond it."""
+    parts = [
+        (older, evolve(query, upto=min(query.upto, split))),
+        (newer, evolve(query, after=max(query.after, split))),
+    ]
+    found: list[Record] = []
+    for search, part in reversed(parts) if query.newest_first else parts:
+        if part.after < part.upto and len(found) < query.limit:
+            found += search(evolve(part, limit=query.limit - len(found)))
+    return found
 
 
 def position_at(log: Searchable, seconds: float) -> Position:
@@ -118,10 +131,11 @@ def _fits(entry: Entry, query: Query) -> bool:
         (not query.types or type(record.event).__name__ in query.types)
         and (query.subject is None or concerns(record, query.subject))
         and (not query.jobs or getattr(record.event, "job", None) in query.jobs)
-        and query.text.encode() in entry.text
+        and query.text.encode() in entry.line
     )
 
 
-def _move(record: Record) -> Move:
+def move(record: Record) -> Move:
+    """What a record of one of the types `MOVING` did."""
     job: JobId = record.event.job  # type: ignore[union-attr]  # all that move a job name it
     return Move(record.position, type(record.event).__name__, job)

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import apsw
 
-from events.catalog import EVENTS, Record
-from events.codec import FORMAT, FromTheFuture, Unreadable, decode_rows, decode_typed, encode
+from events import codec
+from events.catalog import EVENTS, CoordinatorStarted, Record
+from events.codec import FromTheFuture, Unreadable, decode, decode_rows, decode_typed, encode, read_head
 from events.ids import BEGINNING, BuildId, JobId, Position
 from events.log import (
     GENESIS,
@@ -33,7 +34,8 @@ from events.log import (
     link,
     subjects,
 )
-from events.query import Move, Query
+from events.query import MOVING, Move, Query, Scanned, divided, move
+from events.sqlite_meta import Meta, check_formats, mark_format
 from events.sqlite_query import INDEX, MOVES, statement
 
 # 3.7.0 … 3.51.2 can corrupt a WAL on reset (sqlite.org/wal.html#the_wal_reset_bug); apsw brings its own.
@@ -57,6 +59,10 @@ COLUMN_NAMES = ("position", "at", "type", "build", "worker", "text", "chain")
 # Rows that one statement stores.
 ROWS_MAX = 256
 COLUMNS = "position, at, type, text, chain"
+# The records that say in which format they are written, and those after them.
+MARKED = (
+    "SELECT position, text FROM records WHERE type = 'CoordinatorStarted' OR position = 1 ORDER BY position"
+)
 BUSY_MILLISECONDS = 5000
 # The file never shrinks by itself; a checkpoint every 16 MiB keeps the write-ahead log short.
 CHECKPOINT_PAGES = 4000
@@ -74,6 +80,7 @@ class SqliteLog:
         try:
             with _translated(path):
                 self._connection = _open(path)
+                self._meta = Meta.read(self._connection)
                 self._head, self._chain = _last(self._connection)
         except BaseException:
             self._lock.close()
@@ -94,22 +101,34 @@ class SqliteLog:
             build, worker = subjects(record)
             kind = type(record.event).__name__
             values += (record.position, record.at, kind, build, worker, text.decode(), chain)
-        with self._writing():
-            _insert(self._connection, values)
-        self._head, self._chain = Position(self._head + len(texts)), chain
-        with self._writing():
-            self._shorten()
+        meta = self._meta
+        if records and meta.newest < codec.FORMAT:
+            says_so = records[0].position == 1 or isinstance(records[0].event, CoordinatorStarted)
+            assert says_so, f"{records[0]} cannot begin another format"
+            meta = meta.with_format(codec.FORMAT, records[0].position)
+        self._store(values, meta, chain)
         return texts
+
+    def copy(self, entries: Sequence[Entry]) -> None:
+        """Store records of another log as they are there, in whatever format; as `append` else."""
+        check_order([entry.record for entry in entries], self._head)
+        values, meta, chain = list[object](), self._meta, self._chain
+        for record, text, chain, _ in entries:
+            head, (build, worker) = read_head(text), subjects(record)
+            if head.format > meta.newest:
+                meta = meta.with_format(head.format, record.position)
+            values += (record.position, record.at, head.type, build, worker, text.decode(), chain)
+        self._store(values, meta, chain)
 
     def read(
         self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
     ) -> list[Entry]:
         with _translated(self.path):
-            return _read(self._connection, after, subject, limit)
+            return _read(self._connection, self._meta, after, subject, limit)
 
     def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
         with _translated(self.path):
-            return _records(self._connection, after, limit)
+            return _records(self._connection, self._meta, after, limit)
 
     def head(self) -> Position:
         return self._head
@@ -117,6 +136,14 @@ class SqliteLog:
     def close(self) -> None:
         self._connection.close()
         self._lock.close()
+
+    def _store(self, values: Sequence[object], meta: Meta, chain: bytes) -> None:
+        with self._writing():
+            _insert(self._connection, values, meta.formats[len(self._meta.formats) :])
+        self._head, self._chain = Position(self._head + len(values) // len(COLUMN_NAMES)), chain
+        self._meta = meta
+        with self._writing():
+            self._shorten()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -164,11 +191,11 @@ class SqliteReader:
         self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
     ) -> list[Entry]:
         with _translated(self.path):
-            return _read(self._connection, after, subject, limit)
+            return _read(self._connection, Meta.read(self._connection), after, subject, limit)
 
     def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
         with _translated(self.path):
-            return _records(self._connection, after, limit)
+            return _records(self._connection, Meta.read(self._connection), after, limit)
 
     def head(self) -> Position:
         with _translated(self.path):
@@ -185,10 +212,13 @@ class SqliteReader:
 
     def search(self, query: Query) -> list[Record]:
         with _translated(self.path):
-            return decode_rows(self._connection.execute(*statement(query)))
+            return divided(query, self._read_through(), Scanned(self).search, self._search)
 
     def moves(self, build: BuildId, upto: Position) -> list[Move]:
         with _translated(self.path):
+            if self._read_through():
+                query = Query(upto=upto, types=MOVING, subject=Subject.build(build))
+                return [move(record) for record in self.search(query)]
             rows = self._connection.execute(MOVES, (build, upto))
             return [Move(Position(position), type_, JobId(job)) for position, type_, job in rows]
 
@@ -198,22 +228,36 @@ class SqliteReader:
             [(answer,)] = self._connection.execute("PRAGMA integrity_check(1)")
         if answer != "ok":
             raise CorruptLog(f"{self.path}: {answer}")
+        with _translated(self.path):
+            check_formats(Meta.read(self._connection), self._connection.execute(MARKED))
 
     def close(self) -> None:
         self._connection.close()
 
+    def _read_through(self) -> Position:
+        """Up to where what is looked for has to be read for, since the indexes know other words for it."""
+        upto = Meta.read(self._connection).old_upto
+        return _last(self._connection)[0] if upto is None else upto
 
-def _insert(connection: apsw.Connection, values: Sequence[object]) -> None:
-    """Store the rows, seven values each, in as few statements as can be.
+    def _search(self, query: Query) -> list[Record]:
+        return decode_rows(self._connection.execute(*statement(query)))
+
+
+def _insert(
+    connection: apsw.Connection, values: Sequence[object], formats: Sequence[tuple[int, Position]]
+) -> None:
+    """Store the rows, seven values each, in as few statements as can be; and which formats begin in them.
 
     Each statement gives up the interpreter's lock and has to get it back from a busy event loop, which
     costs far more than the statement. A single one is a transaction by itself.
     """
-    if len(values) <= ROWS_MAX * len(COLUMN_NAMES):
+    if len(values) <= ROWS_MAX * len(COLUMN_NAMES) and not formats:
         if values:
             connection.execute(_statement(len(values) // len(COLUMN_NAMES)), values)
         return
     with _transaction(connection):
+        for format_, first in formats:
+            mark_format(connection, format_, first)
         for start in range(0, len(values), ROWS_MAX * len(COLUMN_NAMES)):
             page = values[start : start + ROWS_MAX * len(COLUMN_NAMES)]
             connection.execute(_statement(len(page) // len(COLUMN_NAMES)), page)
@@ -273,7 +317,7 @@ def _open(path: Path) -> apsw.Connection:
     if connection.pragma("user_version") == 0:
         with _transaction(connection):
             connection.execute(SCHEMA)
-            connection.execute(f"PRAGMA user_version={FORMAT}")
+            connection.execute("PRAGMA user_version=1")
     _check_format(connection, path)
     connection.execute(INDEX)  # logs of older versions have none
     return connection
@@ -281,9 +325,9 @@ def _open(path: Path) -> apsw.Connection:
 
 def _check_format(connection: apsw.Connection, path: Path) -> None:
     written_in = connection.pragma("user_version")
-    if written_in > FORMAT:
+    if written_in > codec.FORMAT:
         raise LogFromTheFuture(
-            f"{path} has format {written_in}, the newest known here is {FORMAT}: upgrade terzetto"
+            f"{path} has format {written_in}, the newest known here is {codec.FORMAT}: upgrade terzetto"
         )
 
 
@@ -295,22 +339,39 @@ def _last(connection: apsw.Connection) -> tuple[Position, bytes]:
     return BEGINNING, GENESIS
 
 
-def _read(connection: apsw.Connection, after: Position, subject: Subject | None, limit: int) -> list[Entry]:
+def _read(
+    connection: apsw.Connection, meta: Meta, after: Position, subject: Subject | None, limit: int
+) -> list[Entry]:
     where = f"AND {subject.kind} = ?" if subject else ""
     values = (after, subject.id, limit) if subject else (after, limit)
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM records WHERE position > ? {where} ORDER BY position LIMIT ?",  # noqa: S608  # the kind is one of two words of ours
         values,
     )
+    if meta.is_old(Position(after + 1)):
+        return [_entry_of(meta, *row) for row in rows]
     return [_entry(*row) for row in rows]
 
 
-def _records(connection: apsw.Connection, after: Position, limit: int) -> list[Record]:
+def _records(connection: apsw.Connection, meta: Meta, after: Position, limit: int) -> list[Record]:
+    if meta.is_old(Position(after + 1)):
+        return [entry.record for entry in _read(connection, meta, after, None, limit)]
     rows = connection.execute(
         "SELECT position, at, type, text FROM records WHERE position > ? ORDER BY position LIMIT ?",
         (after, limit),
     )
     return decode_rows(rows)
+
+
+def _entry_of(meta: Meta, position: Position, at: object, type_: object, text: object, chain: bytes) -> Entry:
+    """The entry of a row in any format."""
+    if not meta.is_old(position) or not isinstance(text, str):
+        return _entry(position, at, type_, text, chain)
+    stored = text.encode()
+    head = read_head(stored)
+    if (head.position, head.at, head.type) != (position, at, type_):
+        raise Unreadable(f"record {position} was altered: it is not indexed as what its text says")
+    return Entry(decode(stored, meta.format_of(position)), stored, chain, is_old=True)
 
 
 def _entry(position: int, at: object, type_name: object, text: object, chain: bytes) -> Entry:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from events.codec import FromTheFuture, Unreadable, decode
+from events import codec
+from events.codec import FromTheFuture, Unreadable, decode, read_head
 from events.log import GENESIS, CorruptLog, Entry, LogFromTheFuture, link, verified
 
 _CHAINED = re.compile(rb',"chain":"([0-9a-f]{64})"\}\Z')
@@ -39,11 +40,12 @@ def load(lines: Iterable[bytes]) -> Iterator[Entry]:
 
 
 def _parse_all(lines: Iterable[bytes], *, are_chained: bool) -> Iterator[Entry]:
-    previous = GENESIS
+    previous, written_in = GENESIS, 1
     for number, line in enumerate(lines, start=1):
         text, hash_ = _split(number, line, are_chained=are_chained)
         try:
-            record = decode(text)
+            written_in = read_head(text).format or written_in
+            record = decode(text, written_in)
         except Unreadable as error:
             if hash_ and hash_ != link(previous, text):
                 raise CorruptLog(f"record {number} was altered: its chain hash is wrong") from error
@@ -51,7 +53,7 @@ def _parse_all(lines: Iterable[bytes], *, are_chained: bool) -> Iterator[Entry]:
                 raise LogFromTheFuture(str(error)) from error
             raise CorruptLog(f"record {number} is unreadable in line {number}: {error}") from error
         previous = hash_ or link(previous, text)
-        yield Entry(record, text, previous)
+        yield Entry(record, text, previous, is_old=written_in < codec.FORMAT)
 
 
 def _split(number: int, line: bytes, *, are_chained: bool) -> tuple[bytes, bytes]:

@@ -79,7 +79,7 @@ DATA_IN_USE = Code(
     "stop the other process, or choose another directory with --data",
 )
 LOG_FROM_THE_FUTURE = Code(
-    "TZ-2203", Exit.INFRASTRUCTURE, "the log is of a newer version", "run that version of terzetto"
+    "TZ-2203", Exit.CORRUPT_LOG, "the log is of a newer version", "run that version of terzetto"
 )
 CORRUPT_LOG = Code(
     "TZ-2204", Exit.CORRUPT_LOG, "the event log is corrupt", "restore it from a backup; nothing was changed"

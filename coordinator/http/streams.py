@@ -18,6 +18,7 @@ from coordinator.builds import resolve
 from coordinator.follow import TICK_SECONDS, Follower
 from coordinator.http.errors import answer_json
 from coordinator.parts import Parts
+from events import codec
 from events.catalog import EVENTS
 from events.errors import MALFORMED, Rejected
 from events.ids import BuildId, Position
@@ -65,6 +66,7 @@ async def _http(parts: Parts, name: str | None) -> Response:
     answer = Response(_chunks(parts, attended, follower, render), content_type=SSE if as_events else LINES)
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"
+    answer.headers["terzetto-format"] = str(codec.FORMAT)
     return answer
 
 
@@ -131,13 +133,13 @@ def _attendance(parts: Parts, build: BuildId | None) -> AbstractContextManager[N
 
 def _as_lines(entries: list[Entry], follower: Follower) -> bytes:
     if entries:
-        return b"\n".join([entry.text for entry in entries]) + b"\n"
+        return b"\n".join([entry.line for entry in entries]) + b"\n"
     return b"" if follower.has_ended else _progress(follower) + b"\n"
 
 
 def _as_events(entries: list[Entry], follower: Follower) -> bytes:
     if entries:
-        return b"".join(b"id: %d\ndata: %b\n\n" % (e.record.position, e.text) for e in entries)
+        return b"".join(b"id: %d\ndata: %b\n\n" % (e.record.position, e.line) for e in entries)
     return b"" if follower.has_ended else b"data: " + _progress(follower) + b"\n\n"
 
 

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from clients.live import Follow, Line, Link, LinkState, OutcomeUnknown, follow
 from clients.wire import Client, Refused
 from events.ids import BuildId, Position
+from events.log import LogFromTheFuture
 from tests.clients.peers import Network, Peer, Talk, serving
 
 Clients = Callable[[Talk], Client]
@@ -59,6 +60,13 @@ def sends(*lines: bytes, ends: bool = False) -> Talk:
             await peer.end()
         else:
             await peer.stream.aclose()
+
+    return talk
+
+
+def of_format(written_in: str) -> Talk:
+    async def talk(peer: Peer) -> None:
+        await peer.start(headers=(("terzetto-format", written_in), ("transfer-encoding", "chunked")))
 
     return talk
 
@@ -220,6 +228,18 @@ async def test_a_refusal_is_final(autojump_clock: MockClock, network: Clients, s
         async with follow(network(script), BUILD, chance=chance()) as records:
             await records.read()
     assert (refusal.value.status, refusal.value.text) == (status, '{"kind":"Error","reason":"no"}')
+    assert len(script.asked) == 1
+
+
+@pytest.mark.parametrize("written_in", ["2", "99", "x"])
+async def test_records_of_a_newer_version(
+    autojump_clock: MockClock, network: Clients, written_in: str
+) -> None:
+    """They might mean something else by now; upgrade, it says."""
+    script = Script(of_format(written_in))
+    with pytest.raises(LogFromTheFuture, match=f"format {written_in}, .* upgrade"):
+        async with follow(network(script), BUILD, chance=chance()) as records:
+            await records.read()
     assert len(script.asked) == 1
 
 

@@ -1,6 +1,7 @@
 """One text for each record, for ever: written by cattrs, read by msgspec, and the two agree."""
 
 import json
+from collections.abc import Callable
 from typing import Any, get_args, get_origin
 
 import attrs
@@ -12,7 +13,15 @@ from hypothesis import strategies as st
 
 from events import codec
 from events.catalog import EVENTS, Command, Event, JobAdded, JobLeased, JobReleased, Record, TimePassed
-from events.codec import FromTheFuture, Unreadable, decode, decode_rows, decode_typed, encode
+from events.codec import (
+    FromTheFuture,
+    Unreadable,
+    Upcaster,
+    decode,
+    decode_rows,
+    decode_typed,
+    encode,
+)
 from events.ids import BuildId, JobId, LeaseId, Position, WorkerId
 from events.log import CorruptLog, MemoryLog
 
@@ -153,15 +162,19 @@ def test_an_unknown_type_is_from_the_future() -> None:
 
 def test_a_newer_format_is_from_the_future() -> None:
     """Even if it looks familiar."""
-    with pytest.raises(FromTheFuture, match=r"format 2 is newer than 1.*upgrade"):
+    with pytest.raises(FromTheFuture, match=r"record 7 has format 2, the newest known here is 1: upgrade"):
         decode(encode(RELEASED), codec.FORMAT + 1)
+    with pytest.raises(FromTheFuture, match=r"record 7 has format 2"):
+        decode(encode(RELEASED)[:-1] + b',"format":2}')
 
 
 def test_an_older_format_is_brought_up_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each step knows two formats; the reader knows one."""
     monkeypatch.setattr(codec, "FORMAT", 3)
-    monkeypatch.setitem(codec.UPCASTERS, 1, lambda value: {**value, "type": "JobReleased"})
-    monkeypatch.setitem(codec.UPCASTERS, 2, lambda value: {**value, "reason": value.pop("why")})
+    first = Upcaster(lambda value: {**value, "type": "JobReleased"}, b"", b"")
+    monkeypatch.setitem(codec.UPCASTERS, 1, first)
+    second = Upcaster(lambda value: {**value, "reason": value.pop("why")}, b"", b"")
+    monkeypatch.setitem(codec.UPCASTERS, 2, second)
     old = (
         b'{"position":7,"at":1763770000.25,"type":"JobGivenBack",'
         b'"build":"b","job":"j","lease":"l","why":"worker-lost"}'
@@ -186,9 +199,42 @@ def test_rows_are_not_believed(row: Any, words: str) -> None:
         decode_rows([row])
 
 
-def test_every_older_format_has_its_upcaster() -> None:
-    """A format without one could never be read again."""
-    assert set(codec.UPCASTERS) == set(range(1, codec.FORMAT))
+OLD = b'{"position":7,"at":1.5,"type":"JobGivenBack","build":"b","job":"j","lease":"l","reason":"r"}'
+NEW = OLD.replace(b"JobGivenBack", b"JobReleased")
+
+
+def renaming(**changed: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda value: {**value, "type": "JobReleased", **changed}
+
+
+@pytest.mark.parametrize(
+    ("upcasters", "words"),
+    [
+        ({}, "every older format needs its upcaster"),
+        ({1: Upcaster(lambda value: value, OLD, NEW)}, "the step from format 1 gives"),
+        ({1: Upcaster(renaming(build="c"), OLD, NEW.replace(b'"b"', b'"c"'))}, "changes 'build'"),
+        ({1: Upcaster(renaming(at=2.5), OLD, NEW.replace(b"1.5", b"2.5"))}, "changes 'at'"),
+        ({1: Upcaster(renaming(), OLD, NEW), 2: Upcaster(renaming(), NEW, NEW)}, "every older format"),
+    ],
+)
+def test_a_format_that_could_not_be_read_again_is_not_begun(
+    monkeypatch: pytest.MonkeyPatch, upcasters: dict[int, Upcaster], words: str
+) -> None:
+    """The module is not even imported then."""
+    monkeypatch.setattr(codec, "FORMAT", 2)
+    monkeypatch.setattr(codec, "UPCASTERS", {1: Upcaster(renaming(), OLD, NEW)})
+    codec.check_upcasters()
+    monkeypatch.setattr(codec, "UPCASTERS", upcasters)
+    with pytest.raises(AssertionError, match=words):
+        codec.check_upcasters()
+
+
+def test_no_event_says_what_every_record_says() -> None:
+    """These words are the record's own in all formats."""
+    for cls in EVENTS.values():
+        assert {field.name for field in attrs.fields(cls)}.isdisjoint(
+            {"position", "at", "type", "format", "chain"}
+        )
 
 
 def test_unreadable_is_a_value_error_and_not_a_corrupt_log() -> None:

@@ -93,11 +93,11 @@ def _store(file: BinaryIO, log: SqliteLog) -> bool:
         raise CorruptLog("there is no record in it")
     batch = []
     for entry in load(chain((first,), lines)):
-        batch.append(entry.record)
+        batch.append(entry)
         if len(batch) == PAGE:
-            log.append(batch)
+            log.copy(batch)
             batch = []
-    log.append(batch)
+    log.copy(batch)
     return is_chained(first)
 
 

@@ -25,7 +25,7 @@ COMMAND_CHARS_MAX = 120
 def show(reader: SqliteReader, wanted: reading.Wanted, *, limit: int | None, as_json: bool) -> int:
     """The records themselves."""
     entries = islice(wanted.read(reader), limit)
-    write(_with_version(entry.text) for entry in entries) if as_json else write(map(_record, entries))
+    write(_with_version(entry.line) for entry in entries) if as_json else write(map(_record, entries))
     return 0
 
 
@@ -70,7 +70,7 @@ def _with_version(text: bytes) -> str:
 
 
 def _record(entry: Entry) -> str:
-    fields = json.loads(entry.text)
+    fields = json.loads(entry.line)
     position, at, kind = fields.pop("position"), fields.pop("at"), fields.pop("type")
     told = "  ".join(f"{name}={_value(value)}" for name, value in fields.items())
     return f"{position:>7}  {moment(at)}  {kind:<18} {told}".rstrip()
