@@ -28,7 +28,7 @@ bench: .venv/.ready  ## measurements, one JSON object a line
 	.venv/bin/python -m tests.bench
 
 system:         # what the tests need from the system
-	.ci/packages gcc libc6-dev make curl openssl strace
+	.ci/packages gcc libc6-dev make curl openssl strace faketime
 
 .venv/.ready: pyproject.toml uv.lock .ci/bootstrap
 	.ci/bootstrap

@@ -13,7 +13,8 @@ log = structlog.get_logger()
 
 # Deadlines are seconds apart; looking this often costs nothing and needs no wake-up when they change.
 LOOK_SECONDS = 0.25
-# A look that comes so much later than meant says that we were stopped, or waited for the disk.
+# A look that comes so much later than meant says that we were stopped, or waited for the disk. Half of a
+# worker's time to be heard, where that is shorter.
 STALL_SECONDS = 3.0
 
 
@@ -46,7 +47,7 @@ class Alarm:
         if self._core.journal.is_full:
             return
         self._full_since = None
-        if idle_seconds > STALL_SECONDS:
+        if idle_seconds > self._stall_seconds:
             log.warning("the coordinator stalled", seconds=round(idle_seconds, 3))
             await self._core.submit(ResumeAfterStall(seconds=idle_seconds))
             return
@@ -54,6 +55,11 @@ class Alarm:
             self._quiet.record()  # in one breath with the tick: whoever was heard was not silent
         if self._is_due():
             await self._core.submit(Tick())
+
+    @property
+    def _stall_seconds(self) -> float:
+        settings = self._core.state.settings
+        return min(STALL_SECONDS, settings.lease_seconds / 2, settings.worker_silence_seconds / 2)
 
     def _is_due(self) -> bool:
         deadline = next_deadline(self._core.state)
@@ -68,7 +74,7 @@ class Alarm:
     async def _commit_seconds(self) -> float:
         """How long a slow commit has kept every answer waiting; not told before it is over."""
         began = self._core.journal.commit_began
-        if began is None or trio.current_time() - began <= STALL_SECONDS:
+        if began is None or trio.current_time() - began <= self._stall_seconds:
             return 0.0
         await self._core.view(lambda _state: None)
         return trio.current_time() - began

@@ -1,13 +1,15 @@
 """What every crash test starts from: a cradle for coordinators, shared by all."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
 
 from tests.crash.cradle import Cradle
 from tests.crash.tracing import may_trace
+
+TOLD = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +37,14 @@ def strace() -> None:
 def soak(request: pytest.FixtureRequest) -> bool:
     """Is there time to try everything? Otherwise it is a part, chosen by chance but always the same."""
     return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a line to the end of the report."""
+    return request.config.stash.setdefault(TOLD, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in terminalreporter.config.stash.get(TOLD, []):
+        terminalreporter.write_line(line)

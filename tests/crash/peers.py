@@ -188,12 +188,20 @@ async def persist(attempt: Callable[[], Awaitable[T]]) -> T:
                 await trio.sleep(RETRY_SECONDS)
 
 
-def short_run(client: wire.Client, ledger: Ledger) -> list[Callable[[], Awaitable[None]]]:
+def short_run(client: wire.Client, ledger: Ledger, name: str) -> list[Callable[[], Awaitable[None]]]:
     """A little of everything, one after the other: a build to its end, another one cancelled."""
-    worker, customer = Worker(client, ledger, "worker"), Customer(client, ledger, "customer")
+    worker, customer = Worker(client, ledger, name), Customer(client, ledger, name)
 
     async def beat() -> None:
         await worker.beat(wait_seconds=0.0)
 
     cancel = SignalRequest(cancel=Cancel(reason="enough"))
-    return [beat, *customer.steps("made"), beat, beat, beat, *customer.steps("unwanted", then=cancel), beat]
+    return [
+        beat,
+        *customer.steps(f"{name}-made"),
+        beat,
+        beat,
+        beat,
+        *customer.steps(f"{name}-unwanted", then=cancel),
+        beat,
+    ]

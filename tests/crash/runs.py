@@ -22,6 +22,7 @@ class Run:
     """`ledger` and `said` hold what was acknowledged before it ended, if it did."""
 
     data: Path
+    name: str = "first"
     ledger: Ledger = field(factory=Ledger)
     said: dict[int, bytes] = field(factory=dict)
     refusals: int = 0
@@ -36,7 +37,7 @@ class Run:
             witness.lines = self.said
             nursery.start_soon(witness.watch_forever)
             try:
-                for step in short_run(client, self.ledger):
+                for step in short_run(client, self.ledger, self.name):
                     await self._insist(step)
             except wire.Unreachable:
                 is_gone = True
@@ -59,6 +60,10 @@ class Run:
         log = logs.read(self.data)
         logs.check(log)
         self.ledger.compare(log, self.said)
+        for source, content in self.ledger.sources.items():
+            assert (self.data / "blobs" / source[:2] / source).read_bytes() == content
+        for lease in self.ledger.results:
+            assert (self.data / "output" / f"{lease}.stdout").read_bytes()
         epochs = [event.epoch for event in logs.events(log, CoordinatorStarted)]
         assert epochs == list(range(1, len(epochs) + 1))
         return log
