@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
+from events.catalog import Record
 from events.fold import fold
 from events.ids import BEGINNING, Position
 from events.log import GENESIS, PAGE, CorruptLog, Entry, LogFromTheFuture, subjects, verified
@@ -12,7 +13,7 @@ from events.state import State
 from events.validate import Inconsistent, validate
 
 # What folding a record raises that does not follow from what is before it.
-_NONSENSE = (AssertionError, LookupError, AttributeError, TypeError, ValueError)
+NONSENSE = (AssertionError, LookupError, AttributeError, TypeError, ValueError)
 
 
 @frozen(kw_only=True)
@@ -48,12 +49,17 @@ def audit(entries: Iterable[Entry]) -> Audit:
 
 
 def fold_entry(state: State, entry: Entry) -> None:
+    """As `fold_record`."""
+    fold_record(state, entry.record)
+
+
+def fold_record(state: State, record: Record) -> None:
     """Let a record that nobody vouches for have its effect; raises `CorruptLog` if it cannot."""
     try:
-        fold(state, entry.record)
-    except _NONSENSE as error:
+        fold(state, record)
+    except NONSENSE as error:
         what = f"{type(error).__name__}: {error}"
-        raise CorruptLog(f"record {entry.record.position} cannot follow: {what}") from error
+        raise CorruptLog(f"record {record.position} cannot follow: {what}") from error
 
 
 def in_time(entries: Iterable[Entry]) -> Iterator[Entry]:

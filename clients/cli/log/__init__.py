@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from clients.cli.log import deciding
 from clients.cli.log.options import LOG, Moment, Source, position_or_time, source_options
 from clients.cli.verbs import Verb, json_option
 
@@ -37,6 +38,9 @@ def command(ctx: click.Context) -> None:
     # What the configuration says of `log` it says of each of its verbs.
     ctx.default_map = dict.fromkeys(ctx.command.list_commands(ctx), ctx.default_map or {})  # type: ignore[attr-defined]  # a group
 
+
+for verb in deciding.VERBS:
+    command.add_command(verb)
 
 build_option = click.option("--build", metavar="BUILD", default="", help="Only what is about this build.")
 

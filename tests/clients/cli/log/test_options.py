@@ -81,7 +81,8 @@ def test_a_typo_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["show", "story", "state", "verify", "export", "import", "what-ran", "what-failed"]
+    "verb",
+    ["show", "story", "state", "verify", "export", "import", "what-ran", "what-failed", "critical-path"],
 )
 def test_every_verb_helps(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     """Examples first, at most 80 columns; the group names the verb."""
