@@ -93,7 +93,7 @@ class Past:
     attempts: Sequence[Attempt]
     ready_at: Mapping[BuildId, float]
     outcomes: Mapping[tuple[BuildId, JobId], Outcome]
-    ends: Mapping[LeaseId, float]
+    ends: Mapping[tuple[LeaseId, JobId], float]
     usual_seconds: float
 
 
@@ -108,7 +108,7 @@ def gather(state: State, records: Iterable[Record]) -> Past:
         shifts.see(group)
     outcomes = dict(_answered(attempts.found))
     usual = median(outcome.seconds for outcome in outcomes.values()) if outcomes else SECONDS
-    ends = {a.lease: a.ended_at for a in attempts.found if a.answered and a.ended_at is not None}
+    ends = {(a.lease, a.job): a.ended_at for a in attempts.found if a.answered and a.ended_at is not None}
     return Past(
         wishes=wishes,
         absences=absences,

@@ -155,9 +155,10 @@ class _Farm:
             leases = self.state.leases_of.get(shift.worker, {})
             hand = self._hands[shift.worker] = _Hand(shift, {id_: job for job, id_ in leases.items()})
             self._idle[shift.worker] = None
-            for lease in hand.running:
-                usual = self.state.leases[lease].leased_at + self._past.usual_seconds
-                self._plan(max(self._now, self._past.ends.get(lease, usual)), _Done(shift, lease))
+            for lease, job in hand.running.items():
+                as_usual = self.state.leases[lease].leased_at + self._outcome(lease).seconds
+                ends_at = self._past.ends.get((lease, job), as_usual)
+                self._plan(max(self._now, ends_at), _Done(shift, lease))
         if shift.until is not None:
             self._plan(shift.until if shift.leaves else shift.until + HAIR_SECONDS, _Go(shift))
 

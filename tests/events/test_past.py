@@ -93,7 +93,7 @@ def test_jobs_take_as_long_as_they_had_a_slot() -> None:
         (BUILD, D): Outcome(4.5),
     }
     assert found.usual_seconds == 4.5
-    assert found.ends == {lease_id(1): 2.0, lease_id(3): 9.0}
+    assert found.ends == {(lease_id(1), A): 2.0, (lease_id(3), C): 9.0}
     assert found.ready_at == {BUILD: 0.0}
 
 

@@ -161,7 +161,7 @@ def test_the_state_before_stays_as_it_is() -> None:
 
 
 def test_a_worker_goes_on_with_what_it_runs() -> None:
-    """From the middle of a past: until the job ended, or as long as usual."""
+    """From the middle of a past: until that ended, or as long as it took elsewhere, or as usual."""
     whole = past(CHAIN, {A: 1.0, B: 4.0, C: 1.0}, shift(W))
     records = course(whole).records
     until = next(
@@ -170,7 +170,9 @@ def test_a_worker_goes_on_with_what_it_runs() -> None:
     state = replay(records[:until])
     rest = gather(fork(state), records[until:])
     assert simulate(state, rest, [BUILD]).ended_at == {BUILD: 6.0}
-    assert simulate(state, evolve(rest, ends={}), [BUILD]).ended_at == {BUILD: 1.0 + rest.usual_seconds + 1.0}
+    assert simulate(state, evolve(rest, ends={}), [BUILD]).ended_at == {BUILD: 6.0}
+    unknown = evolve(rest, ends={}, outcomes={(BUILD, C): Outcome(1.0)})
+    assert simulate(state, unknown, [BUILD]).ended_at == {BUILD: 1.0 + rest.usual_seconds + 1.0}
 
 
 @st.composite

@@ -39,4 +39,31 @@ def critical_path(*, source: Source, build: str, top: int, as_json: bool) -> int
         return critical.show(reader, build, top, as_json=as_json)
 
 
-VERBS = (critical_path,)
+@click.command(
+    cls=Verb,
+    examples=("terzetto log redecide", "terzetto log redecide --from 120000 --json"),
+    after="Exit code 0 if no decision differs, 1 if one does.",
+)
+@click.option(
+    "--from",
+    "since",
+    type=click.IntRange(1),
+    default=1,
+    metavar="POSITION",
+    help="Compare from the command on that has this record.",
+)
+@source_options
+@json_option
+def redecide(*, source: Source, since: int, as_json: bool) -> int:
+    """Find the first decision that would be another one today.
+
+    Each recorded command is decided again, on the state as it was recorded. At the first difference that
+    ends, since the states part there; what it does to the builds of that moment is simulated.
+    """
+    from clients.cli.log import reading, redeciding
+
+    with reading.opened(source) as reader:
+        return redeciding.show(reader, since, as_json=as_json)
+
+
+VERBS = (critical_path, redecide)

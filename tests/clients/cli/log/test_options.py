@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
+from clients.cli.log import command
 from clients.cli.log.options import Moment, position_or_time
 from clients.cli.root import run
 from tests.clients.cli.log.logs import FAIL, LOSE, SHARE, history, made, said
@@ -80,10 +81,7 @@ def test_a_typo_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean `show`?" in said(capsys, "shwo", code=2)[1]
 
 
-@pytest.mark.parametrize(
-    "verb",
-    ["show", "story", "state", "verify", "export", "import", "what-ran", "what-failed", "critical-path"],
-)
+@pytest.mark.parametrize("verb", list(command.commands))
 def test_every_verb_helps(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     """Examples first, at most 80 columns; the group names the verb."""
     assert run(["log", verb, "--help"]) == 0
