@@ -24,6 +24,10 @@ lint: .venv/.ready
 soak: system .venv/.ready    ## crash tests at length: every fault there is, 2 000 kills; an hour or so
 	.venv/bin/python -m pytest --soak tests/crash
 
+SEEDS = 2000
+sim: .venv/.ready  ## SEEDS=2000 simulated farms under faults, on two processes
+	.venv/bin/python -m tests.simulation --seeds 0-$$(($(SEEDS) - 1)) --sometimes
+
 bench: .venv/.ready  ## measurements, one JSON object a line
 	.venv/bin/python -m tests.bench
 
@@ -36,4 +40,4 @@ system:         # what the tests need from the system
 clean:          ## forget everything that can be made again
 	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-data demo-out
 
-.PHONY: help demo test check lint soak bench system clean
+.PHONY: help demo test check lint sim soak bench system clean

@@ -1,0 +1,1 @@
+"""The whole farm in one process, under faults, in virtual time: see README.md."""
