@@ -37,6 +37,7 @@ from events.log import (
 from events.query import MOVING, Move, Query, Scanned, divided, move
 from events.sqlite_meta import Meta, check_formats, mark_format
 from events.sqlite_query import INDEX, MOVES, statement
+from events.wal import check_end
 
 # 3.7.0 … 3.51.2 can corrupt a WAL on reset (sqlite.org/wal.html#the_wal_reset_bug); apsw brings its own.
 assert apsw.SQLITE_VERSION_NUMBER >= 3_051_003, "SQLite older than 3.51.3 can corrupt the log"
@@ -229,6 +230,7 @@ class SqliteReader:
         if answer != "ok":
             raise CorruptLog(f"{self.path}: {answer}")
         with _translated(self.path):
+            check_end(self._connection, self.path)
             check_formats(Meta.read(self._connection), self._connection.execute(MARKED))
 
     def close(self) -> None:
@@ -309,9 +311,12 @@ class _Lock:
 
 def _open(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path))
+    # Until we know that all is well nothing is changed, not even by SQLite as it is closed.
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     if connection.pragma("journal_mode", "wal") != "wal":  # it answers with what it has, and no error
         raise LogError(f"{path} cannot have a write-ahead log: the disk failed, or is none of this machine")
+    check_end(connection, path)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA wal_autocheckpoint=0")
     if connection.pragma("user_version") == 0:
@@ -320,6 +325,7 @@ def _open(path: Path) -> apsw.Connection:
             connection.execute("PRAGMA user_version=1")
     _check_format(connection, path)
     connection.execute(INDEX)  # logs of older versions have none
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     return connection
 
 
