@@ -28,6 +28,9 @@ SEEDS = 2000
 sim: .venv/.ready  ## SEEDS=2000 simulated farms under faults, on two processes
 	.venv/bin/python -m tests.simulation --seeds 0-$$(($(SEEDS) - 1)) --sometimes
 
+mutants: system .venv/.ready  ## take each promise away: does a test miss it?
+	.venv/bin/python -m tests.mutants
+
 bench: .venv/.ready  ## measurements, one JSON object a line
 	.venv/bin/python -m tests.bench
 
@@ -40,4 +43,4 @@ system:         # what the tests need from the system
 clean:          ## forget everything that can be made again
 	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-data demo-out
 
-.PHONY: help demo test check lint sim soak bench system clean
+.PHONY: help demo test check lint sim soak mutants bench system clean
