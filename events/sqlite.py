@@ -37,7 +37,7 @@ from events.log import (
 from events.query import MOVING, Move, Query, Scanned, divided, move
 from events.sqlite_meta import Meta, check_formats, mark_format
 from events.sqlite_query import INDEX, MOVES, statement
-from events.wal import check_end
+from events.wal import HEADER, WriteAheadLog
 
 # 3.7.0 … 3.51.2 can corrupt a WAL on reset (sqlite.org/wal.html#the_wal_reset_bug); apsw brings its own.
 assert apsw.SQLITE_VERSION_NUMBER >= 3_051_003, "SQLite older than 3.51.3 can corrupt the log"
@@ -230,7 +230,7 @@ class SqliteReader:
         if answer != "ok":
             raise CorruptLog(f"{self.path}: {answer}")
         with _translated(self.path):
-            check_end(self._connection, self.path)
+            _check_end(self._connection, self.path)
             check_formats(Meta.read(self._connection), self._connection.execute(MARKED))
 
     def close(self) -> None:
@@ -316,7 +316,7 @@ def _open(path: Path) -> apsw.Connection:
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     if connection.pragma("journal_mode", "wal") != "wal":  # it answers with what it has, and no error
         raise LogError(f"{path} cannot have a write-ahead log: the disk failed, or is none of this machine")
-    check_end(connection, path)
+    _check_end(connection, path)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA wal_autocheckpoint=0")
     if connection.pragma("user_version") == 0:
@@ -327,6 +327,27 @@ def _open(path: Path) -> apsw.Connection:
     connection.execute(INDEX)  # logs of older versions have none
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     return connection
+
+
+def _check_end(connection: apsw.Connection, path: Path) -> None:
+    """Raise `CorruptLog` if SQLite sees less of the write-ahead log than had been synced."""
+    [(page_bytes,)] = connection.execute("PRAGMA page_size")
+    content = _read_ahead(path)
+    list(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1"))  # now it knows of all that we have read
+    frames, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+    if _read_ahead(path, HEADER.size) != content[: HEADER.size]:
+        return  # it was begun anew meanwhile
+    if WriteAheadLog(content, page_bytes).hides_commits(frames):
+        what = f"frame {frames + 1} does not fit, but more had been stored after it"
+        raise CorruptLog(f"{path}-wal: the write-ahead log is damaged: {what}")
+
+
+def _read_ahead(path: Path, size: int = -1) -> bytes:
+    try:
+        with path.with_name(path.name + "-wal").open("rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        return b""
 
 
 def _check_format(connection: apsw.Connection, path: Path) -> None:

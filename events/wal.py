@@ -7,39 +7,13 @@ not see, and that something follows, had been acknowledged: then it is no torn e
 
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-import apsw
-
-from events.log import CorruptLog
-
-_HEADER = struct.Struct(">8I")
+HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
 # The header's first number says in which order the bytes are that checksums are made of.
 _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}
 Sums = tuple[int, int]
-
-
-def check_end(connection: apsw.Connection, path: Path) -> None:
-    """Raise `CorruptLog` if SQLite sees less of the write-ahead log beside `path` than had been synced."""
-    [(page_bytes,)] = connection.execute("PRAGMA page_size")
-    content = _read(path)
-    list(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1"))  # now it knows of all that we have read
-    frames, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-    if _read(path, _HEADER.size) != content[: _HEADER.size]:
-        return  # it was begun anew meanwhile
-    if WriteAheadLog(content, page_bytes).hides_commits(frames):
-        what = f"frame {frames + 1} does not fit, but more had been stored after it"
-        raise CorruptLog(f"{path}-wal: the write-ahead log is damaged: {what}")
-
-
-def _read(path: Path, size: int = -1) -> bytes:
-    try:
-        with path.with_name(path.name + "-wal").open("rb") as file:
-            return file.read(size)
-    except FileNotFoundError:
-        return b""
 
 
 class Frame(NamedTuple):
@@ -70,16 +44,16 @@ class WriteAheadLog:
 
     def _frames(self, after: int) -> Iterator[Frame]:
         step, salts = _FRAME.size + self._page_bytes, self._salts()
-        for offset in range(_HEADER.size + after * step, len(self._content) - step + 1, step):
+        for offset in range(HEADER.size + after * step, len(self._content) - step + 1, step):
             page, pages, salt, other, first, second = _FRAME.unpack_from(self._content, offset)
             if salts in (None, (salt, other)):  # those of an earlier use of the file have others
                 yield Frame(page, pages, (salt, other), (first, second), offset)
 
     def _salts(self) -> Sums | None:
         """Those of its frames; None if the header is damaged."""
-        if len(self._content) < _HEADER.size:
+        if len(self._content) < HEADER.size:
             return None
-        magic, _, _, _, salt, other, *sums = _HEADER.unpack_from(self._content)
+        magic, _, _, _, salt, other, *sums = HEADER.unpack_from(self._content)
         order = _ORDERS.get(magic, "<")
         return (salt, other) if list(_sums(self._content[:24], (0, 0), order)) == sums else None
 

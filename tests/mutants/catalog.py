@@ -242,7 +242,7 @@ MUTANTS = (
     Mutant(
         "the look beyond the end of the write-ahead log",
         "events/sqlite.py",
-        "    check_end(connection, path)\n",
+        "    _check_end(connection, path)\n",
         "",
         (DAMAGE,),
     ),
