@@ -23,10 +23,12 @@ from coordinator.heartbeats import Heartbeats
 from coordinator.http.site import application
 from coordinator.inspection import inspect_forever
 from coordinator.journal import Journal
+from coordinator.keeper import Keeper
 from coordinator.output import OutputStore
 from coordinator.parts import Parts
 from coordinator.platform import Platform
 from coordinator.quiet import Quiet
+from coordinator.snapshots import take_snapshots_forever
 from coordinator.sources import Sources
 from events.commands import StartCoordinator
 from events.errors import Rejected
@@ -53,17 +55,18 @@ async def run(
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     platform = platform or Platform()
-    writer, reader = await platform.run_sync(platform.open_log, config.data)
+    writer, reader, keeper = await platform.run_sync(platform.open_log, config.data)
     try:
         journal = Journal(
             writer,
             reader,
             run_sync=platform.run_sync,
             has_room=partial(platform.has_room, config.data),
+            restore=keeper.restore if keeper else None,
             recent=platform.recent,
             page=platform.page,
         )
-        await _run(config, platform, journal, stop, task_status)
+        await _run(config, platform, journal, keeper, stop, task_status)
         log.info("stopped", position=journal.durable, head=writer.head())
     finally:
         writer.close()
@@ -73,6 +76,7 @@ async def _run(
     config: CoordinatorConfig,
     platform: Platform,
     journal: Journal,
+    keeper: Keeper | None,
     stop: trio.Event,
     task_status: trio.TaskStatus[str],
 ) -> None:
@@ -80,7 +84,7 @@ async def _run(
     async with trio.open_nursery() as storage:
         await storage.start(journal.commit_forever)
         core = Coordinator(journal, now=platform.clock(not_before=journal.state.at), new_id=platform.new_id)
-        parts = _parts(config, platform, core)
+        parts = _parts(config, platform, core, keeper)
         await _begin(parts)
         await _serve(parts, platform, stop, task_status)
         storage.cancel_scope.cancel()
@@ -95,7 +99,7 @@ async def _begin(parts: Parts) -> None:
         raise LogFull(f"no space left in {parts.config.data}: the start could not be recorded") from refusal
 
 
-def _parts(config: CoordinatorConfig, platform: Platform, core: Coordinator) -> Parts:
+def _parts(config: CoordinatorConfig, platform: Platform, core: Coordinator, keeper: Keeper | None) -> Parts:
     blobs = BlobStore(config.data / "blobs", run_sync=platform.run_sync)
     dispatch, quiet = Dispatch(core), Quiet(core)
     return Parts(
@@ -110,6 +114,7 @@ def _parts(config: CoordinatorConfig, platform: Platform, core: Coordinator) -> 
         sources=Sources(core, blobs),
         outputs=OutputStore(config.data / "output", run_sync=platform.run_sync, sync_disk=platform.sync_disk),
         run_sync=platform.run_sync,
+        keeper=keeper,
     )
 
 
@@ -124,6 +129,8 @@ async def _serve(
         await services.start(parts.attendance.watch_forever)
         await services.start(close_outputs_forever, parts.core, parts.outputs)
         await services.start(inspect_forever, parts.core)
+        if parts.keeper is not None:
+            await services.start(take_snapshots_forever, parts.core, parts.keeper, config.snapshot_records)
         async with trio.open_nursery() as front:
             urls = await front.start(_listen, parts, platform, drained)
             log.info("serving", url=urls[0], position=parts.journal.durable)

@@ -15,7 +15,8 @@ class CoordinatorConfig:
 
     `client_grace_seconds`: how long a build whose client went away waits for it; `progress_seconds`: how
     often an idle stream says how far it has come; `drain_seconds`: how long streams and held heartbeats
-    get to end by themselves on a stop, `grace_seconds` everything else.
+    get to end by themselves on a stop, `grace_seconds` everything else. `snapshot_records`: after how many
+    records a snapshot of the state is taken.
     """
 
     bind: str = "127.0.0.1:8470"
@@ -27,6 +28,7 @@ class CoordinatorConfig:
     cache_timeout: float = 0.010
     deps_timeout: float = 0.100
     losses_max: int = field(default=3, validator=validators.ge(1))
+    snapshot_records: int = field(default=100_000, validator=validators.ge(1))
     client_grace_seconds: float = 10.0
     progress_seconds: float = field(default=15.0, validator=_positive)
     drain_seconds: float = 0.5

@@ -9,8 +9,8 @@ was refused never happened, reads go on, and writes resume when there is room. A
 ends the process: its outcome is unknown, and the next process finds out by reading.
 """
 
-import gc
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -24,6 +24,7 @@ from events.errors import STORAGE_FULL, Rejected
 from events.fold import replay
 from events.ids import BEGINNING, Position
 from events.log import PAGE, Entry, Log, LogFull, Subject, read_records, subjects
+from events.restore import without_collector
 from events.state import State
 
 log = structlog.get_logger()
@@ -62,12 +63,14 @@ class Journal:
         *,
         run_sync: RunSync = in_thread,
         has_room: Callable[[], bool] = lambda: True,
+        restore: Callable[[], State] | None = None,
         recent: Callable[[Position], Recent] = Recent,
         page: int = PAGE,
     ) -> None:
         """`has_room` tells, after the disk was full, whether it still is; `recent` makes the memory.
 
-        `page`: how many records a reader gets at once.
+        `restore`: a quicker way to what the log adds up to than to replay all of it. `page`: how many
+        records a reader gets at once.
         """
         self.state = State()
         self.durable = BEGINNING
@@ -79,6 +82,7 @@ class Journal:
         self._reader = reader
         self._run_sync = run_sync
         self._has_room = has_room
+        self._restore = restore or partial(replayed, log)
         self._page = page
         self._make_recent = recent
         self._recent = recent(BEGINNING)
@@ -90,7 +94,7 @@ class Journal:
 
     async def load(self) -> None:
         """Replay the log into `state`."""
-        self.state = await self._run_sync(replayed, self._log)
+        self.state = await self._run_sync(self._restore)
         self.durable = self._log.head()
         self._recent = self._make_recent(self.durable)
 
@@ -196,7 +200,7 @@ class Journal:
     async def _survive_full_disk(self, batch: _Batch, error: LogFull) -> None:
         log.error("disk full, refusing writes", error=str(error), dropped=len(batch.records))
         self.is_full = True
-        self.state = await self._run_sync(replayed, self._log)
+        self.state = await self._run_sync(self._restore)
         for lost in (batch, self._staged):
             lost.dropped = True
             lost.stored.set()
@@ -208,12 +212,6 @@ class Journal:
 
 
 def replayed(log: Log) -> State:
-    """All of the log, with the garbage collector kept from counting millions of live objects again."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    """All of the log."""
+    with without_collector():
         return replay(read_records(log))
-    finally:
-        if was_enabled:
-            gc.freeze()
-            gc.enable()

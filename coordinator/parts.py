@@ -10,6 +10,7 @@ from coordinator.disk import RunSync
 from coordinator.dispatch import Dispatch
 from coordinator.heartbeats import Heartbeats
 from coordinator.journal import Journal
+from coordinator.keeper import Keeper
 from coordinator.output import OutputStore
 from coordinator.quiet import Quiet
 from coordinator.sources import Sources
@@ -28,3 +29,4 @@ class Parts:
     blobs: BlobStore
     outputs: OutputStore
     run_sync: RunSync
+    keeper: Keeper | None

@@ -12,6 +12,7 @@ from attrs import frozen
 from clients.server import Listen, open_listeners
 from coordinator.disk import RunSync, in_thread
 from coordinator.journal import PROBE_BYTES, Reader
+from coordinator.keeper import FileKeeper, Keeper
 from coordinator.recent import Recent
 from events.ids import Position
 from events.log import PAGE, Entry, Log, Subject
@@ -19,16 +20,18 @@ from events.sqlite import SqliteLog, SqliteReader
 
 
 class OpenLog(NamedTuple):
-    """The one writer of a log, and a second look at it that never waits for the writer."""
+    """The one writer of a log, a second look at it that never waits for the writer, and its keeper."""
 
     writer: Log
     reader: Reader
+    keeper: Keeper | None = None
 
 
 def open_files(data: Path) -> OpenLog:
     """The log below `data`. Raises `LogError` and its kin. Blocks."""
     path = data / "log.sqlite3"
-    return OpenLog(SqliteLog(path), _FileReader(path))
+    writer = SqliteLog(path)
+    return OpenLog(writer, _FileReader(path), FileKeeper(path, writer))
 
 
 def has_room(data: Path) -> bool:

@@ -1,13 +1,18 @@
 """Is a log whole, and does it make sense: each record in its place, unaltered, a consequence of the last?"""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from attrs import frozen
 
+from events import snapshot
 from events.catalog import Record
+from events.digest import digest
 from events.fold import fold
 from events.ids import BEGINNING, Position
 from events.log import GENESIS, PAGE, CorruptLog, Entry, LogFromTheFuture, subjects, verified
+from events.restore import DIRECTORY, Warn, checked
+from events.snapshot import BadSnapshot
 from events.sqlite import SqliteReader
 from events.state import State
 from events.validate import Inconsistent, validate
@@ -25,22 +30,28 @@ class Audit:
     state: State
 
 
-def audit_file(reader: SqliteReader) -> Audit:
-    """Check the log up to its present end, and the file that it is in; raises `CorruptLog`."""
-    result = audit(read_singly(reader))
+def audit_file(reader: SqliteReader, warn: Warn = lambda _path, _why: None) -> Audit:
+    """Check the log up to its present end, and the file that it is in; raises `CorruptLog`.
+
+    So are the snapshots beside it; `warn` hears of those that would not be used.
+    """
+    result = audit(read_singly(reader), _snapshots(reader, warn))
     reader.check_file()
     return result
 
 
-def audit(entries: Iterable[Entry]) -> Audit:
+def audit(entries: Iterable[Entry], snapshots: Mapping[Position, str] = MappingProxyType({})) -> Audit:
     """Check a log from its first record on; raises `CorruptLog` that names the first bad record.
 
     The last record has to be the last of a command, as it is in every log that a coordinator wrote.
+    `snapshots`: the digest that State is said to have at these positions.
     """
     state, last = State(), GENESIS
     for entry in in_time(verified(entries)):
         fold_entry(state, entry)
         last = entry.chain
+        if state.position in snapshots and snapshots[state.position] != digest(state):
+            raise CorruptLog(f"the snapshot of position {state.position} is wrong: delete it")
     try:
         validate(state)
     except Inconsistent as error:
@@ -70,6 +81,18 @@ def in_time(entries: Iterable[Entry]) -> Iterator[Entry]:
             raise CorruptLog(f"record {entry.record.position} is earlier than the one before it")
         at = entry.record.at
         yield entry
+
+
+def _snapshots(reader: SqliteReader, warn: Warn) -> dict[Position, str]:
+    """The digests of those that are said to be of this log."""
+    digests = {}
+    for path in snapshot.found(reader.path.parent / DIRECTORY):
+        try:
+            state = checked(reader, path)
+            digests[state.position] = digest(state)
+        except BadSnapshot as error:
+            warn(path, str(error))
+    return digests
 
 
 def read_singly(reader: SqliteReader) -> Iterator[Entry]:

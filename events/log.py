@@ -210,6 +210,9 @@ class MemoryLog:
     def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
         return [entry.record for entry in self.read(after, None, limit)]
 
+    def chain_at(self, position: Position) -> bytes:
+        return self._entries[position - 1].chain if 0 < position <= self.head() else b""
+
     def head(self) -> Position:
         return Position(len(self._entries))
 

@@ -134,6 +134,10 @@ class SqliteLog:
     def head(self) -> Position:
         return self._head
 
+    def chain_at(self, position: Position) -> bytes:
+        with _translated(self.path):
+            return _chain_at(self._connection, position)
+
     def close(self) -> None:
         self._connection.close()
         self._lock.close()
@@ -201,6 +205,10 @@ class SqliteReader:
     def head(self) -> Position:
         with _translated(self.path):
             return _last(self._connection)[0]
+
+    def chain_at(self, position: Position) -> bytes:
+        with _translated(self.path):
+            return _chain_at(self._connection, position)
 
     def read_subjects(self, after: Position, limit: int = PAGE) -> list[tuple[str | None, str | None]]:
         """By which build and worker the records beyond `after` are found, as `subjects` of each."""
@@ -364,6 +372,13 @@ def _last(connection: apsw.Connection) -> tuple[Position, bytes]:
     ):
         return Position(position), chain
     return BEGINNING, GENESIS
+
+
+def _chain_at(connection: apsw.Connection, position: Position) -> bytes:
+    """The hash up to a record; empty if there is none there."""
+    for (chain,) in connection.execute("SELECT chain FROM records WHERE position = ?", (position,)):
+        return bytes(chain)
+    return b""
 
 
 def _read(

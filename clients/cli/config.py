@@ -25,6 +25,7 @@ TABLES: Mapping[str, Mapping[str, type]] = {
         "base_path": str,
         "lease_seconds": float,
         "worker_silence_seconds": float,
+        "snapshot_records": int,
     },
     "up": {"workers": int, "slots": int},
     "worker": {

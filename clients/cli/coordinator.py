@@ -55,6 +55,14 @@ def server_options(function: F) -> F:
             show_default=True,
             help="A worker silent for so long is lost.",
         ),
+        click.option(
+            "--snapshot-records",
+            type=click.IntRange(1),
+            envvar="TERZETTO_SNAPSHOT_RECORDS",
+            default=100_000,
+            show_default=True,
+            help="After so many records keep the state, for a quick start.",
+        ),
     )
     for option in reversed(options):
         function = option(function)

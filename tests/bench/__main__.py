@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.bench import heartbeat, noop, replay, startup, true_jobs
+from tests.bench import heartbeat, noop, replay, start, startup, true_jobs
 
 ALL = {
     "noop": noop.main,
     "true": true_jobs.main,
     "heartbeat": heartbeat.main,
     "replay": replay.main,
+    "start": start.main,
     "startup": startup.main,
 }
 

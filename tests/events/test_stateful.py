@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from events import codec
+from events import codec, snapshot
 from events.catalog import HeartbeatReceived, JobLeased, JobReopened, Record, WorkersHeard
 from events.commands import (
     CancelBuild,
@@ -216,6 +216,11 @@ class Farm(RuleBasedStateMachine):
             self.submit(StartCoordinator(version="2", settings=SETTINGS))
         else:
             self.submit(ResumeAfterStall(seconds=40.0))
+
+    @rule()
+    def snapshot_is_taken(self) -> None:
+        """And what follows is folded onto that."""
+        _, self.shadow = snapshot.load(b"".join(snapshot.parts(self.shadow, b"")))
 
     @invariant()
     def state_is_sound(self) -> None:

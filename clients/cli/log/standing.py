@@ -11,7 +11,10 @@ from clients.cli.log.options import Moment
 from clients.cli.log.showing import moment
 from clients.cli.texts import columns, duration, plain, short
 from events.audit import fold_entry
+from events.ids import Position
 from events.log import read_all
+from events.query import position_at
+from events.restore import DIRECTORY, latest
 from events.sqlite import SqliteReader
 from events.state import State
 
@@ -38,14 +41,20 @@ def state(reader: SqliteReader, at: Moment | None, build: str, *, as_json: bool)
 
 
 def replayed(reader: SqliteReader, at: Moment | None) -> State:
-    """The state after the last record up to `at`; raises `Failure` for a position beyond the last."""
-    state = State()
-    for entry in read_all(reader):
-        if at and reading.is_beyond(entry.record, at):
+    """The state after the last record up to `at`; raises `Failure` for a position beyond the last.
+
+    A snapshot saves reading what came before it.
+    """
+    upto = reader.head()
+    if at is not None:
+        upto = Position(at.position or 0) if at.seconds is None else position_at(reader, at.seconds)
+    if upto > reader.head():
+        raise usage(f"the log ends at position {reader.head()}", fix="choose one up to that")
+    state = latest(reader, reader.path.parent / DIRECTORY, upto=upto) or State()
+    for entry in read_all(reader, state.position):
+        if entry.record.position > upto:
             break
         fold_entry(state, entry)
-    if at and at.position is not None and at.position > state.position:
-        raise usage(f"the log ends at position {state.position}", fix="choose one up to that")
     return state
 
 
