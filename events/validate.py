@@ -7,7 +7,7 @@ its cure.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from events.ids import BuildId, JobId
 from events.model import Job
@@ -22,7 +22,12 @@ class Inconsistent(AssertionError):
 
 def validate(state: State) -> None:
     """Raise `Inconsistent` unless everything agrees with everything else."""
-    _raise_all(problem for check in _CHECKS for problem in _found(check.__name__.strip("_"), check(state)))
+    _raise_all(problem for name in CHECKS for problem in problems(state, name))
+
+
+def problems(state: State, name: str) -> list[str]:
+    """What one of the `CHECKS` finds; nothing if all is well."""
+    return list(_found(name, CHECKS[name](state)))
 
 
 def validate_build(state: State, build: BuildId) -> None:
@@ -31,9 +36,9 @@ def validate_build(state: State, build: BuildId) -> None:
 
 
 def _raise_all(found: Iterable[str]) -> None:
-    problems = list(found)
-    if problems:
-        raise Inconsistent("\n".join(problems))
+    wrong = list(found)
+    if wrong:
+        raise Inconsistent("\n".join(wrong))
 
 
 def _found(what: str, problems: Iterator[str]) -> Iterator[str]:
@@ -173,11 +178,12 @@ def _same(what: str, kept: object, computed: object) -> Iterator[str]:
         yield f"{what}: kept are {kept}, there are {computed}"
 
 
-_CHECKS: tuple[Callable[[State], Iterator[str]], ...] = (
-    _builds,
-    _graphs,
-    _queues,
-    _leases,
-    _workers,
-    _artifacts,
-)
+# By the names that people use for them.
+CHECKS: Mapping[str, Callable[[State], Iterator[str]]] = {
+    "builds": _builds,
+    "graphs": _graphs,
+    "queues": _queues,
+    "leases": _leases,
+    "workers": _workers,
+    "artifacts": _artifacts,
+}

@@ -3,6 +3,8 @@
 As its package, this module only says what the verbs take.
 """
 
+from pathlib import Path
+
 import click
 
 from clients.cli.log.options import Source, source_options
@@ -66,4 +68,40 @@ def redecide(*, source: Source, since: int, as_json: bool) -> int:
         return redeciding.show(reader, since, as_json=as_json)
 
 
-VERBS = (critical_path, redecide)
+@click.command(
+    cls=Verb,
+    examples=(
+        "terzetto log bisect --invariant list",
+        "terzetto log bisect --invariant leases --thorough",
+        "terzetto log bisect --against ~/terzetto-0.1/.venv",
+    ),
+    after="Exit code 0 if nothing is found, 1 if something is.",
+)
+@click.option("--invariant", default="", metavar="NAME", help="What must hold; `list` lists the names.")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Another version: its virtual environment, interpreter or checkout.",
+)
+@click.option("--thorough", "is_thorough", is_flag=True, help="Look after every command; slow.")
+@source_options
+@json_option
+def bisect(*, source: Source, invariant: str, against: Path | None, is_thorough: bool, as_json: bool) -> int:
+    """Find the first position where something breaks.
+
+    Either where an invariant stops to hold, or where another version makes something else of the log. The
+    code of that version is run. A break that heals between two looks is missed, unless --thorough.
+    """
+    from clients.cli.log import bisecting, reading
+
+    if invariant == "list":
+        return bisecting.list_all(as_json=as_json)
+    bisecting.check(invariant, against, is_thorough=is_thorough)
+    with reading.opened(source) as reader:
+        if against is not None:
+            return bisecting.against(reader, against, as_json=as_json)
+        return bisecting.invariant(reader, invariant, is_thorough=is_thorough, as_json=as_json)
+
+
+VERBS = (critical_path, redecide, bisect)
