@@ -12,6 +12,7 @@ DAMAGE = "tests/crash/test_damage.py"
 TWO = "tests/crash/test_two_coordinators.py"
 SQLITE = "tests/events/test_sqlite.py"
 LOG = "tests/events/test_log.py"
+SNAPSHOT = "tests/events/test_snapshot.py"
 AUDIT = "tests/events/test_audit.py"
 DECIDE = "tests/events/decide"
 GOLDEN = "tests/events/test_golden.py"
@@ -83,7 +84,7 @@ MUTANTS = (
     Mutant(
         "the state rebuilt after a full disk",
         "coordinator/journal.py",
-        "        self.state = await self._run_sync(replayed, self._log)\n        for lost",
+        "        self.state = await self._run_sync(self._restore)\n        for lost",
         "        for lost",
         (JOURNAL,),
     ),
@@ -245,6 +246,13 @@ MUTANTS = (
         "    _check_end(connection, path)\n",
         "",
         (DAMAGE,),
+    ),
+    Mutant(
+        "the checksum of snapshots",
+        "events/snapshot.py",
+        "sha256(body).digest() != data[-_CHECKSUM_BYTES:]",
+        "False",
+        (SNAPSHOT,),
     ),
     Mutant(
         "the refusal of logs from the future",
