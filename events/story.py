@@ -16,7 +16,8 @@ from events.catalog import (
     WorkRequested,
 )
 from events.ids import BuildId, JobId, LeaseId, Position, WorkerId
-from events.sentences import Teller, seconds
+from events.sentences import Teller
+from events.words import seconds
 
 
 class Topic(NamedTuple):

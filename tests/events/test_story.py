@@ -18,8 +18,9 @@ from events.catalog import (
 )
 from events.codec import decode
 from events.ids import LeaseId, Position
-from events.sentences import REASONS, Teller
+from events.sentences import Teller
 from events.story import Topic, tell
+from events.words import REASONS
 from tests.events.story import (
     BUILD,
     LEASE,

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from clients.cli.texts import columns, count, duration, plain, short
 from events.attempts import Attempt
 from events.critical import Chain, Link
-from events.sentences import REASONS
 from events.transitions import BuildStatus
+from events.words import REASONS
 
 if TYPE_CHECKING:
     from clients.cli.log.critical import Findings
