@@ -3,14 +3,17 @@
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice, takewhile
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
+import msgspec
 from attrs import evolve, frozen
 
 from events.catalog import Record
 from events.ids import BEGINNING, BuildId, JobId, Position
 from events.log import PAGE, Entry, Readable, Subject, concerns, read_all
 from events.transitions import JOB
+
+T = TypeVar("T")
 
 # Records of these types are few, and tell what went on around all others: a log finds them at once.
 NOTABLE = (
@@ -28,6 +31,8 @@ NOTABLE = (
 # What changes the status of a job.
 MOVING = tuple(sorted({cls.__name__ for row in JOB.values() for cls in row}))
 LIMIT_MAX = 1 << 40
+
+_encode = msgspec.json.Encoder().encode
 
 
 @frozen(kw_only=True)
@@ -49,15 +54,9 @@ class Query:
     limit: int = LIMIT_MAX
 
 
-Search: TypeAlias = Callable[[Query], list[Record]]
-
-
-class Move(NamedTuple):
-    """That an event of this type moved the job from one status to another."""
-
-    position: Position
-    type: str
-    job: JobId
+# At this position an event of this type moved the job from one status to another. A plain tuple: there may
+# be a million.
+Move: TypeAlias = tuple[Position, str, JobId]
 
 
 class Searchable(Readable, Protocol):
@@ -65,6 +64,10 @@ class Searchable(Readable, Protocol):
 
     def search(self, query: Query) -> list[Record]:
         """The records, in the order asked for."""
+        ...
+
+    def texts(self, query: Query) -> list[str]:
+        """The texts of the records, in today's format, for whoever needs little of each of very many."""
         ...
 
     def moves(self, build: BuildId, upto: Position) -> list[Move]:
@@ -80,16 +83,27 @@ class Scanned:
         self.read, self.records, self.head = log.read, log.records, log.head
 
     def search(self, query: Query) -> list[Record]:
-        all_ = read_all(self, query.after, query.subject)
-        entries = takewhile(lambda entry: entry.record.position <= query.upto, all_)
-        found = (entry.record for entry in entries if _fits(entry, query))
-        if query.newest_first:
-            return list(deque(found, query.limit))[::-1]
-        return list(islice(found, query.limit))
+        return [entry.record for entry in self._find(query)]
+
+    def texts(self, query: Query) -> list[str]:
+        return [entry.line.decode() for entry in self._find(query)]
 
     def moves(self, build: BuildId, upto: Position) -> list[Move]:
         query = Query(upto=upto, types=MOVING, subject=Subject.build(build))
         return [move(record) for record in self.search(query)]
+
+    def _find(self, query: Query) -> list[Entry]:
+        all_ = read_all(self, query.after, query.subject)
+        entries = takewhile(lambda entry: entry.record.position <= query.upto, all_)
+        found = (entry for entry in entries if _fits(entry, query))
+        if query.newest_first:
+            return list(deque(found, query.limit))[::-1]
+        return list(islice(found, query.limit))
+
+
+def saying(field: str, value: str) -> str:
+    """How the text of a record says that this field has this value; nothing else in it can look like that."""
+    return f'"{field}":{_encode(value).decode()}'
 
 
 def search_all(log: Searchable, query: Query) -> Iterator[Record]:
@@ -100,13 +114,15 @@ def search_all(log: Searchable, query: Query) -> Iterator[Record]:
         query = evolve(query, after=page[-1].position)
 
 
-def divided(query: Query, split: Position, older: Search, newer: Search) -> list[Record]:
+def divided(
+    query: Query, split: Position, older: Callable[[Query], list[T]], newer: Callable[[Query], list[T]]
+) -> list[T]:
     """What two find, of which one knows the records up to `split` and the other those beyond it."""
     parts = [
         (older, evolve(query, upto=min(query.upto, split))),
         (newer, evolve(query, after=max(query.after, split))),
     ]
-    found: list[Record] = []
+    found: list[T] = []
     for search, part in reversed(parts) if query.newest_first else parts:
         if part.after < part.upto and len(found) < query.limit:
             found += search(evolve(part, limit=query.limit - len(found)))
@@ -138,4 +154,4 @@ def _fits(entry: Entry, query: Query) -> bool:
 def move(record: Record) -> Move:
     """What a record of one of the types `MOVING` did."""
     job: JobId = record.event.job  # type: ignore[union-attr]  # all that move a job name it
-    return Move(record.position, type(record.event).__name__, job)
+    return record.position, type(record.event).__name__, job

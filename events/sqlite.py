@@ -19,7 +19,7 @@ import apsw
 from events import codec
 from events.catalog import EVENTS, CoordinatorStarted, Record
 from events.codec import FromTheFuture, Unreadable, decode, decode_rows, decode_typed, encode, read_head
-from events.ids import BEGINNING, BuildId, JobId, Position
+from events.ids import BEGINNING, BuildId, Position
 from events.log import (
     GENESIS,
     PAGE,
@@ -34,9 +34,9 @@ from events.log import (
     link,
     subjects,
 )
-from events.query import MOVING, Move, Query, Scanned, divided, move
+from events.query import Move, Query, Scanned, divided
 from events.sqlite_meta import Meta, check_formats, mark_format
-from events.sqlite_query import INDEX, MOVES, statement
+from events.sqlite_query import INDEX, moves, statement
 from events.wal import HEADER, WriteAheadLog
 
 # 3.7.0 … 3.51.2 can corrupt a WAL on reset (sqlite.org/wal.html#the_wal_reset_bug); apsw brings its own.
@@ -223,13 +223,15 @@ class SqliteReader:
         with _translated(self.path):
             return divided(query, self._read_through(), Scanned(self).search, self._search)
 
+    def texts(self, query: Query) -> list[str]:
+        with _translated(self.path):
+            return divided(query, self._read_through(), Scanned(self).texts, self._texts)
+
     def moves(self, build: BuildId, upto: Position) -> list[Move]:
         with _translated(self.path):
             if self._read_through():
-                query = Query(upto=upto, types=MOVING, subject=Subject.build(build))
-                return [move(record) for record in self.search(query)]
-            rows = self._connection.execute(MOVES, (build, upto))
-            return [Move(Position(position), type_, JobId(job)) for position, type_, job in rows]
+                return Scanned(self).moves(build, upto)
+            return list(self._connection.execute(*moves(self._connection, build, upto)))
 
     def check_file(self) -> None:
         """Raise `CorruptLog` unless the file is sound as SQLite sees it, its indexes too."""
@@ -251,6 +253,10 @@ class SqliteReader:
 
     def _search(self, query: Query) -> list[Record]:
         return decode_rows(self._connection.execute(*statement(query)))
+
+    def _texts(self, query: Query) -> list[str]:
+        sql, values = statement(query, columns="text")
+        return [text for (text,) in self._connection.execute(sql, values)]
 
 
 def _insert(

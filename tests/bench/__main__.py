@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import heartbeat, noop, replay, start, startup, true_jobs
+from tests.bench import heartbeat, noop, replay, start, startup, true_jobs, why
 
 ALL = {
     "noop": noop.main,
@@ -10,6 +10,7 @@ ALL = {
     "heartbeat": heartbeat.main,
     "replay": replay.main,
     "start": start.main,
+    "why": why.main,
     "startup": startup.main,
 }
 

@@ -108,6 +108,27 @@ def story(*, source: Source, topic: str, as_json: bool) -> int:
 
 @command.command(
     cls=Verb,
+    examples=("terzetto log why b7f3 compile", "terzetto log why b7f3 link --at 1200 --json"),
+)
+@click.argument("build")
+@click.argument("job")
+@click.option("--at", type=position_or_time, help="As of the record at this position, or this UTC time.")
+@source_options
+@json_option
+def why(*, source: Source, build: str, job: str, at: Moment | None, as_json: bool) -> int:
+    """Explain what became of a job, at any point.
+
+    Why it is waiting, why it ran where it ran, why it ran again, why no earlier result was reused or why one
+    was. Said of a point in the past, it is what was true then.
+    """
+    from clients.cli.log import explaining, reading
+
+    with reading.opened(source) as reader:
+        return explaining.explain(reader, build, job, at, as_json=as_json)
+
+
+@command.command(
+    cls=Verb,
     examples=("terzetto log state", "terzetto log state --at 1200 --build b7f3", "terzetto log state --json"),
 )
 @click.option("--at", type=position_or_time, help="After the record at this position, or at this UTC time.")

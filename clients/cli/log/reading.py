@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-import msgspec
 from attrs import evolve, frozen
 
 from clients.cli import exits
@@ -19,7 +18,7 @@ from clients.cli.texts import plain
 from events.catalog import EVENTS, BuildStarted, JobAdded, Record
 from events.ids import BEGINNING, BuildId, JobId, Position, WorkerId, is_hex40
 from events.log import Entry, Subject, concerns, read_all
-from events.query import Query, search_all
+from events.query import Query, saying, search_all
 from events.sqlite import SqliteReader
 from events.story import Topic
 
@@ -148,16 +147,20 @@ def find_build(log: SqliteReader, text: str) -> BuildId:
     return _the_one("build", text, {e.build: e.name for e in events if e.build.startswith(text)})
 
 
+def find_job(log: SqliteReader, text: str, build: BuildId) -> JobId:
+    """The one job of the build that `text` names; raises `Failure`."""
+    return _the_one("job", text, dict(find_jobs(log, text, build)))
+
+
 def find_jobs(log: SqliteReader, text: str, build: BuildId | None) -> set[tuple[JobId, str]]:
     """Ids and names of the jobs that `text` is the id or name of, or if there is none, the beginning."""
     if not _is_unicode(text):
         return set()
     subject = Subject.build(build) if build else None
     added = Query(upto=log.head(), types=("JobAdded",), subject=subject)
-    name = msgspec.json.encode(text).decode()
     exact = {
         *_jobs(log, evolve(added, jobs=(JobId(text),))),
-        *_jobs(log, evolve(added, text=f'"name":{name}')),
+        *_jobs(log, evolve(added, text=saying("name", text))),
     }
     return exact or {
         (id_, name) for id_, name in _jobs(log, added) if text in (id_[: len(text)], name[: len(text)])
@@ -189,7 +192,7 @@ def _find_job(log: SqliteReader, text: str) -> Topic:
     if found or not (slash and rest):
         return Topic(job=_the_one("job", text, dict(found)))
     build = find_build(log, first)
-    return Topic(build=build, job=_the_one("job", rest, dict(find_jobs(log, rest, build))))
+    return Topic(build=build, job=find_job(log, rest, build))
 
 
 def _find_worker(log: SqliteReader, text: str) -> WorkerId:
