@@ -1,6 +1,6 @@
 """A build as distbuild tells it: one value for each job that ended, and one for the end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import trio
 from attrs import frozen
@@ -45,7 +45,7 @@ class BuildEnded:
     error: str | None
 
 
-async def statuses(follower: Follower, outputs: OutputStore) -> AsyncIterator[JobEnded | BuildEnded]:
+async def statuses(follower: Follower, outputs: OutputStore) -> AsyncGenerator[JobEnded | BuildEnded]:
     """Tell each job once, even one that had to run again; returns early if the coordinator stops."""
     told: set[JobId] = set()
     while not follower.has_ended:

@@ -5,6 +5,7 @@ leaves it open, because that is what most of its clients understand; a build's o
 """
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from quart import Blueprint, Response, request
 
@@ -104,8 +105,9 @@ async def _updates(
     """The stream of a build: each value is a chunk of its own and ends with a newline."""
     with parts.attendance.attend(id_):
         yield translate.line(first)
-        async for status in statuses(Follower(parts.journal, position, id_), parts.outputs):
-            yield translate.line(translate.update(status))
+        async with aclosing(statuses(Follower(parts.journal, position, id_), parts.outputs)) as told:
+            async for status in told:
+                yield translate.line(translate.update(status))
 
 
 def _json(body: bytes) -> Response:
