@@ -8,6 +8,8 @@ from tests.simulation import sometimes
 from tests.simulation.options import Options
 from tests.simulation.runner import Summary, simulate, simulate_all
 
+PROGRESS_EVERY = 500
+
 ARGUMENTS = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
 ARGUMENTS.add_argument("--seed", type=int, help="run this one seed and tell its story if it is red")
 ARGUMENTS.add_argument("--options", help="what the seed stood for when it was drawn, as JSON")
@@ -35,6 +37,8 @@ def many(first: int, last: int, *, processes: int, stop: bool, check_sometimes: 
     began, summary = time.monotonic(), Summary()
     for result in simulate_all(range(first, last + 1), processes=processes):
         summary.add(result)
+        if not summary.seeds % PROGRESS_EVERY:
+            print(f"{summary.seeds} seeds, {len(summary.red)} red", file=sys.stderr, flush=True)
         if result.error:
             print(f"RED seed {result.options.seed}", file=sys.stderr, flush=True)
             if stop:
