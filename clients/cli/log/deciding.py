@@ -104,4 +104,63 @@ def bisect(*, source: Source, invariant: str, against: Path | None, is_thorough:
         return bisecting.invariant(reader, invariant, is_thorough=is_thorough, as_json=as_json)
 
 
-VERBS = (critical_path, redecide, bisect)
+@click.command(
+    cls=Verb,
+    examples=(
+        "terzetto log minimize --invariant leases -o leases.jsonl",
+        "terzetto log minimize --invariant fold -o fold.jsonl --redact",
+        "terzetto log minimize --command ./shows-it -o odd.jsonl",
+    ),
+    after="Beside FIXTURE, a text of the same name says what it shows.",
+)
+@click.option("--invariant", default="", metavar="NAME", help="What breaks; see `bisect --invariant list`.")
+@click.option(
+    "--command",
+    "program",
+    default="",
+    metavar="COMMAND",
+    help="A shell command that fails if the log, whose path it gets, still shows it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    metavar="FIXTURE",
+    help="The JSON lines to make; must not exist.",
+)
+@click.option("--redact", "is_redacted", is_flag=True, help="Replace names, paths, commands and other texts.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=300.0,
+    show_default=True,
+    help="Take what there is after so long; also the limit of each run of COMMAND.",
+)
+@source_options
+@json_option
+def minimize(
+    *,
+    source: Source,
+    invariant: str,
+    program: str,
+    output: Path,
+    is_redacted: bool,
+    seconds: float,
+    as_json: bool,
+) -> int:
+    """Shrink a log to the fewest records that show a fault.
+
+    The fault is that an invariant breaks, or that COMMAND fails. The result is a log for a replay test.
+    """
+    from clients.cli.log import minimizing, reading
+
+    wanted = minimizing.Wanted(
+        invariant=invariant, program=program, output=output, is_redacted=is_redacted, seconds=seconds
+    )
+    minimizing.check(wanted)
+    with reading.opened(source) as reader:
+        return minimizing.minimize(reader, wanted, as_json=as_json)
+
+
+VERBS = (critical_path, redecide, bisect, minimize)
