@@ -11,7 +11,7 @@ ends the process: its outcome is unknown, and the next process finds out by read
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeVar
 
 import structlog
 import trio
@@ -24,19 +24,15 @@ from events.errors import STORAGE_FULL, Rejected
 from events.fold import replay
 from events.ids import BEGINNING, Position
 from events.log import PAGE, Entry, Log, LogFull, Subject, read_records, subjects
+from events.query import Searchable
 from events.restore import without_collector
 from events.state import State
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 PROBE_SECONDS = 1.0
 PROBE_BYTES = 1 << 20
-
-
-class Reader(Protocol):
-    """A second look at the log, beside the writer."""
-
-    def read(self, after: Position, subject: Subject | None = None, limit: int = PAGE) -> list[Entry]: ...
 
 
 class Page(NamedTuple):
@@ -59,7 +55,7 @@ class Journal:
     def __init__(
         self,
         log: Log,
-        reader: Reader,
+        reader: Searchable,
         *,
         run_sync: RunSync = in_thread,
         has_room: Callable[[], bool] = lambda: True,
@@ -67,7 +63,9 @@ class Journal:
         recent: Callable[[Position], Recent] = Recent,
         page: int = PAGE,
     ) -> None:
-        """`has_room` tells, after the disk was full, whether it still is; `recent` makes the memory.
+        """`reader` is a second look at the log, beside the writer, from any thread.
+
+        `has_room` tells, after the disk was full, whether it still is; `recent` makes the memory.
 
         `restore`: a quicker way to what the log adds up to than to replay all of it. `page`: how many
         records a reader gets at once.
@@ -156,6 +154,10 @@ class Journal:
             read = await self._run_sync(self._reader.read, after, subject, limit)
             found = [entry for entry in read if entry.record.position <= head]
         return Page(found, found[-1].record.position if len(found) == limit else head)
+
+    async def look(self, find: Callable[[Searchable], T]) -> T:
+        """What somebody finds who searches in the log, which takes its time and holds up nobody."""
+        return await self._run_sync(find, self._reader)
 
     def stop_followers(self) -> None:
         """Let every follower see that the coordinator stops."""

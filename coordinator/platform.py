@@ -4,6 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +12,13 @@ from attrs import frozen
 
 from clients.server import Listen, open_listeners
 from coordinator.disk import RunSync, in_thread
-from coordinator.journal import PROBE_BYTES, Reader
+from coordinator.journal import PROBE_BYTES
 from coordinator.keeper import FileKeeper, Keeper
 from coordinator.recent import Recent
-from events.ids import Position
+from events.catalog import Record
+from events.ids import BEGINNING, BuildId, Position
 from events.log import PAGE, Entry, Log, Subject
+from events.query import Move, Query, Searchable
 from events.sqlite import SqliteLog, SqliteReader
 
 
@@ -23,7 +26,7 @@ class OpenLog(NamedTuple):
     """The one writer of a log, a second look at it that never waits for the writer, and its keeper."""
 
     writer: Log
-    reader: Reader
+    reader: Searchable
     keeper: Keeper | None = None
 
 
@@ -80,9 +83,31 @@ class _FileReader:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self, after: Position, subject: Subject | None = None, limit: int = PAGE) -> list[Entry]:
-        reader = SqliteReader(self._path)
-        try:
+    def read(
+        self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
+    ) -> list[Entry]:
+        with self._reader() as reader:
             return reader.read(after, subject, limit)
-        finally:
-            reader.close()
+
+    def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
+        with self._reader() as reader:
+            return reader.records(after, limit)
+
+    def head(self) -> Position:
+        with self._reader() as reader:
+            return reader.head()
+
+    def search(self, query: Query) -> list[Record]:
+        with self._reader() as reader:
+            return reader.search(query)
+
+    def texts(self, query: Query) -> list[str]:
+        with self._reader() as reader:
+            return reader.texts(query)
+
+    def moves(self, build: BuildId, upto: Position) -> list[Move]:
+        with self._reader() as reader:
+            return reader.moves(build, upto)
+
+    def _reader(self) -> "closing[SqliteReader]":
+        return closing(SqliteReader(self._path))

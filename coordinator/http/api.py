@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as Redirect
 from clients import codec
 from clients.server import receive_body
 from coordinator.builds import resolve
-from coordinator.history import state_at
+from coordinator.history import explanation, state_at
 from coordinator.http import views
 from coordinator.http.errors import answer_json, as_rejected, describe
 from coordinator.output import OutputGap
@@ -23,7 +23,7 @@ from events.errors import (
     ROUTE_UNKNOWN,
     Rejected,
 )
-from events.ids import BuildId, JobId, LeaseId, Position, WorkerId
+from events.ids import BuildId, JobId, LeaseId, Position, WorkerId, is_hex40
 from events.state import State
 from events.transitions import BuildStatus, as_json
 
@@ -87,6 +87,13 @@ def _add_jobs(api: Blueprint, parts: Parts) -> None:
         follow = request.args.get("follow") == "1"
         bytes_ = views.output(parts, build, id_, stream, offset, follow=follow)
         return Response(bytes_, content_type="application/octet-stream")
+
+    @api.get("/builds/<name>/jobs/<job>/why")
+    async def why(name: str, job: str) -> Response:
+        # The log tells of builds, too, that State has forgotten; those have to be named in full.
+        build = BuildId(name) if is_hex40(name) else await parts.core.view(lambda state: resolve(state, name))
+        at = Position(number("at", parts.journal.durable))
+        return _json(views.explanation(await explanation(parts.journal, build, JobId(job), at)))
 
     @api.get("/builds/<name>/artifacts/<job>")
     async def artifact(name: str, job: str) -> Redirect:

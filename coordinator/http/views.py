@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from attrs import asdict
+
 from coordinator.parts import Parts
 from events.catalog import JobFailed
 from events.ids import BuildId, JobId, LeaseId
@@ -10,6 +12,7 @@ from events.log import Subject
 from events.model import Build, Job, Result, Worker
 from events.state import Graph, State
 from events.transitions import JOB_ENDED, BuildStatus, JobStatus
+from events.why import Explanation
 
 READ_BYTES = 256 << 10
 # How long a follower of output waits before it looks whether the coordinator stops.
@@ -82,6 +85,11 @@ def job(job_: Job, ended_as: JobFailed | Result | None) -> dict[str, Any]:
         "reason": job_.note,
         "reused": job_.note == "reused",
     }
+
+
+def explanation(found: Explanation) -> dict[str, Any]:
+    """Why a job is as it is: each answer with its question, a code for programs and words for people."""
+    return asdict(found)
 
 
 def workers(state: State) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from events.commands import FinishUpload, Heartbeat, NewJob, Settings, StartBuil
 from events.fold import replay
 from events.ids import BuildId, JobId, Position, WorkerId
 from events.log import PAGE, LogFull, MemoryLog
+from events.query import Scanned
 from events.state import State
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ async def running(
     if disk is None:
         disk = Disk()
         disk.is_open.set()
-    journal = Journal(log, log, run_sync=disk.run, has_room=has_room, recent=recent, page=page)
+    journal = Journal(log, Scanned(log), run_sync=disk.run, has_room=has_room, recent=recent, page=page)
     await journal.load()
     with trio.fail_after(10_000):
         async with trio.open_nursery() as nursery:

@@ -20,6 +20,7 @@ from coordinator.platform import OpenLog
 from coordinator.platform import Platform as CoordinatorPlatform
 from coordinator.recent import Recent
 from events.log import LogFull
+from events.query import Scanned
 from tests.simulation.disk import Broken, Disk, SimulatedLog
 from tests.simulation.loop import HOST, RunQueue
 from tests.simulation.net import Net
@@ -170,7 +171,7 @@ class CoordinatorHost(Host):
 
     def _open_log(self, _data: Path) -> OpenLog:
         log = SimulatedLog(self.disk)
-        return OpenLog(log, log)
+        return OpenLog(log, Scanned(log))
 
     async def _run_sync(self, process: Process, function: Callable[..., Any], /, *args: object) -> Any:
         process.check()

@@ -189,6 +189,31 @@ async def test_the_state_at_each_position(tmp_path: Path) -> None:
             assert (await error(live, "GET", f"/api/builds/{id_}?at={at}"))[0] == status, at
 
 
+async def test_a_job_is_explained_at_each_position(tmp_path: Path) -> None:
+    """As it was then; a build by the beginning of its id, too."""
+    async with running(tmp_path) as live:
+        async with working(Worker(live)):
+            await build(live, graph(job("a")))
+        about = (await live.get("/api/builds"))["builds"][0]
+        id_, began, head = about["id"], about["position"], await live.position()
+        [job_id] = [each["id"] for each in (await live.get(f"/api/builds/{id_}"))["jobs"]]
+        route, found = f"/jobs/{job_id}/why", await live.get(f"/api/builds/{id_}/jobs/{job_id}/why")
+        assert (found["build"], found["job"], found["status"]) == (id_, job_id, "succeeded")
+        questions = [answer["question"] for answer in found["answers"]]
+        assert questions == ["status", "place", "not-reused"]
+        assert found["answers"][1]["text"].endswith("so whoever had room first got it")
+        states = []
+        for position in range(began + 1, head + 1):
+            value = await live.get(f"/api/builds/{id_[:12]}{route}?at={position}")
+            assert value["position"] == position
+            states.append(value["status"])
+        assert list(dict.fromkeys(states)) == ["blocked", "queued", "running", "succeeded"]
+        for at, status in ((head + 1, 400), ("x", 400), (0, 404), (began, 404)):
+            assert (await error(live, "GET", f"/api/builds/{id_}{route}?at={at}"))[0] == status, at
+        assert (await error(live, "GET", f"/api/builds/{'f' * 40}{route}"))[0] == 404
+        assert (await error(live, "GET", f"/api/builds/{id_}/jobs/{'f' * 40}/why"))[0] == 404
+
+
 async def test_a_cancelled_build(tmp_path: Path) -> None:
     """With a reason or without; again it changes nothing; what has ended cannot be cancelled."""
     async with running(tmp_path) as live:
