@@ -143,6 +143,31 @@ def state(*, source: Source, at: Moment | None, build: str, as_json: bool) -> in
         return standing.state(reader, at, build, as_json=as_json)
 
 
+@command.command(
+    cls=Verb,
+    examples=(
+        "terzetto log diff 1200 1300",
+        "terzetto log diff 1200 2025-11-22T10:00:00Z --build b7f3 --json",
+    ),
+)
+@click.argument("first", metavar="P", type=position_or_time)
+@click.argument("second", metavar="Q", type=position_or_time)
+@build_option
+@click.option("--all", "show_all", is_flag=True, help="Show everything that changed, however much it is.")
+@source_options
+@json_option
+def diff(*, source: Source, first: Moment, second: Moment, build: str, show_all: bool, as_json: bool) -> int:
+    """Show what changed in the state between two points.
+
+    P and Q are positions or times in UTC. Builds, jobs, leases, workers, artifacts, sources and settings: how
+    many of each, then which; + is new, - is gone.
+    """
+    from clients.cli.log import differing, reading
+
+    with reading.opened(source) as reader:
+        return differing.diff(reader, first, second, build, show_all=show_all, as_json=as_json)
+
+
 @command.command(cls=Verb, examples=("terzetto log verify", "terzetto log verify --log copy.sqlite3 --json"))
 @source_options
 @json_option
