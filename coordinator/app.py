@@ -28,6 +28,7 @@ from coordinator.output import OutputStore
 from coordinator.parts import Parts
 from coordinator.platform import Platform
 from coordinator.quiet import Quiet
+from coordinator.retention import Limits, Retention
 from coordinator.snapshots import take_snapshots_forever
 from coordinator.sources import Sources
 from events.commands import StartCoordinator
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 # The thread that commits has to get the interpreter back from a busy event loop; with CPython's 5 ms each
 # commit would wait that long, and every answer with it.
 SWITCH_SECONDS = 0.0005
+SECONDS_PER_DAY = 86_400.0
 
 
 async def run(
@@ -129,6 +131,7 @@ async def _serve(
         await services.start(parts.attendance.watch_forever)
         await services.start(close_outputs_forever, parts.core, parts.outputs)
         await services.start(inspect_forever, parts.core)
+        await services.start(Retention(parts.core, _limits(config)).look_forever)
         if parts.keeper is not None:
             await services.start(take_snapshots_forever, parts.core, parts.keeper, config.snapshot_records)
         async with trio.open_nursery() as front:
@@ -142,6 +145,12 @@ async def _serve(
             await trio.sleep(config.drain_seconds)
             drained.set()
         services.cancel_scope.cancel()
+
+
+def _limits(config: CoordinatorConfig) -> Limits:
+    return Limits(
+        builds=config.builds_kept, jobs=config.jobs_kept, seconds=config.days_kept * SECONDS_PER_DAY
+    )
 
 
 async def _listen(

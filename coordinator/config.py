@@ -16,7 +16,8 @@ class CoordinatorConfig:
     `client_grace_seconds`: how long a build whose client went away waits for it; `progress_seconds`: how
     often an idle stream says how far it has come; `drain_seconds`: how long streams and held heartbeats
     get to end by themselves on a stop, `grace_seconds` everything else. `snapshot_records`: after how many
-    records a snapshot of the state is taken.
+    records a snapshot of the state is taken. `builds_kept`, `jobs_kept`, `days_kept`: how many builds that
+    have ended are known, with how many jobs in all, and for how long.
     """
 
     bind: str = "127.0.0.1:8470"
@@ -29,6 +30,9 @@ class CoordinatorConfig:
     deps_timeout: float = 0.100
     losses_max: int = field(default=3, validator=validators.ge(1))
     snapshot_records: int = field(default=100_000, validator=validators.ge(1))
+    builds_kept: int = field(default=1000, validator=validators.ge(0))
+    jobs_kept: int = field(default=100_000, validator=validators.ge(0))
+    days_kept: float = field(default=30.0, validator=_positive)
     client_grace_seconds: float = 10.0
     progress_seconds: float = field(default=15.0, validator=_positive)
     drain_seconds: float = 0.5

@@ -127,6 +127,13 @@ class WorkerLost:
     reason: str
 
 
+@frozen(kw_only=True)
+class WorkerForgotten:
+    """Retention let a lost worker go from the state; its records stay."""
+
+    worker: WorkerId
+
+
 # --- sources and artifacts: blobs stay on disk, the log says where
 
 
@@ -163,6 +170,13 @@ class ArtifactDropped:
     worker: WorkerId
     job: JobId
     reason: str
+
+
+@frozen(kw_only=True)
+class ResultsForgotten:
+    """Nobody holds what these jobs made, and no known build asked for it: job by digest of its spec."""
+
+    results: dict[SpecDigest, JobId]
 
 
 # --- builds
@@ -360,10 +374,12 @@ Event: TypeAlias = (
     | WorkersHeard
     | WorkRequested
     | WorkerLost
+    | WorkerForgotten
     | SourceStored
     | SourceDropped
     | ArtifactCached
     | ArtifactDropped
+    | ResultsForgotten
     | BuildStarted
     | SourcesDeclared
     | JobAdded

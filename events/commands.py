@@ -77,6 +77,18 @@ class ForgetBuild:
 
 
 @frozen(kw_only=True)
+class ForgetWorker:
+    worker: WorkerId
+
+
+@frozen(kw_only=True)
+class ForgetResults:
+    """Jobs by the digests of their specs; those whose artifact somebody holds by now are passed over."""
+
+    results: dict[SpecDigest, JobId]
+
+
+@frozen(kw_only=True)
 class StoreSource:
     source: SourceId
     blob: BlobDigest
@@ -152,6 +164,8 @@ Command: TypeAlias = (
     | FinishUpload
     | CancelBuild
     | ForgetBuild
+    | ForgetWorker
+    | ForgetResults
     | StoreSource
     | DropSource
     | Heartbeat

@@ -31,12 +31,14 @@ from events.catalog import (
     JobReused,
     JobSucceeded,
     Record,
+    ResultsForgotten,
     SignalReceived,
     SourceDropped,
     SourcesDeclared,
     SourcesReady,
     SourceStored,
     TimePassed,
+    WorkerForgotten,
     WorkerJoined,
     WorkerLost,
     WorkerRestarted,
@@ -114,6 +116,11 @@ def fold(state: State, record: Record) -> None:
             workers.join(state, event)
         case WorkerLost():
             workers.lose(state, event)
+        case WorkerForgotten():
+            workers.forget(state, event)
+        case ResultsForgotten():
+            for digest, job in event.results.items():
+                state.results.pop((job, digest), None)
         case CoordinatorStarted():
             _start_coordinator(state, event)
         case CoordinatorStalled():

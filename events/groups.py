@@ -16,10 +16,12 @@ from events.catalog import (
     JobBlocked,
     JobReleased,
     Record,
+    ResultsForgotten,
     SignalReceived,
     SourceDropped,
     SourceStored,
     TimePassed,
+    WorkerForgotten,
     WorkerJoined,
     WorkerLost,
     WorkerRestarted,
@@ -43,6 +45,8 @@ INPUTS: tuple[type[Event], ...] = (
     BuildStarted,
     SignalReceived,
     BuildForgotten,
+    WorkerForgotten,
+    ResultsForgotten,
 )
 
 

@@ -25,11 +25,13 @@ from events.catalog import (
     JobReleased,
     JobSucceeded,
     Record,
+    ResultsForgotten,
     SignalReceived,
     SourceDropped,
     SourcesDeclared,
     SourceStored,
     TimePassed,
+    WorkerForgotten,
     WorkerJoined,
     WorkerLost,
     WorkersHeard,
@@ -41,6 +43,8 @@ from events.commands import (
     DropSource,
     FinishUpload,
     ForgetBuild,
+    ForgetResults,
+    ForgetWorker,
     Heartbeat,
     HearWorkers,
     NewJob,
@@ -109,6 +113,10 @@ def _command(state: State, events: Sequence[Event]) -> Command:
             return FinishUpload(build=build)
         case BuildForgotten(build=build):
             return ForgetBuild(build=build)
+        case WorkerForgotten(worker=worker):
+            return ForgetWorker(worker=worker)
+        case ResultsForgotten(results=results):
+            return ForgetResults(results=results)
         case SourceStored(source=source, blob=blob, size=size):
             return StoreSource(source=source, blob=blob, size=size)
         case SourceDropped(source=source, reason=reason):

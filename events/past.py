@@ -19,9 +19,11 @@ from events.catalog import (
     JobLeased,
     JobReleased,
     Record,
+    ResultsForgotten,
     SignalReceived,
     SourceDropped,
     SourceStored,
+    WorkerForgotten,
     WorkerLost,
     WorkersHeard,
     WorkRequested,
@@ -40,9 +42,11 @@ _WISHES = (
     BuildStarted,
     CoordinatorStalled,
     CoordinatorStarted,
+    ResultsForgotten,
     SignalReceived,
     SourceDropped,
     SourceStored,
+    WorkerForgotten,
 )
 
 

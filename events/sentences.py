@@ -27,12 +27,14 @@ from events.catalog import (
     JobReused,
     JobSucceeded,
     Record,
+    ResultsForgotten,
     SignalReceived,
     SourceDropped,
     SourcesDeclared,
     SourcesReady,
     SourceStored,
     TimePassed,
+    WorkerForgotten,
     WorkerJoined,
     WorkerLost,
     WorkerRestarted,
@@ -106,6 +108,11 @@ class Teller:
                 return f"{worker(event.worker)} came back as a new process"
             case WorkerJoined() | HeartbeatReceived() | WorkRequested() | WorkerLost():
                 return self._of_worker(event)
+            case WorkerForgotten():
+                return f"{worker(event.worker)} was forgotten; its records stay"
+            case ResultsForgotten():
+                jobs = [self._job(None, job) for job in event.results.values()]
+                return f"the results of {listed(jobs)} were forgotten: nobody holds them or asked for them"
             case WorkersHeard():
                 who = listed([worker(id_) for id_ in event.workers])
                 return f"{who} reported: nothing new"

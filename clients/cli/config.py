@@ -26,6 +26,9 @@ TABLES: Mapping[str, Mapping[str, type]] = {
         "lease_seconds": float,
         "worker_silence_seconds": float,
         "snapshot_records": int,
+        "builds_kept": int,
+        "jobs_kept": int,
+        "days_kept": float,
     },
     "up": {"workers": int, "slots": int},
     "worker": {

@@ -63,6 +63,30 @@ def server_options(function: F) -> F:
             show_default=True,
             help="After so many records keep the state, for a quick start.",
         ),
+        click.option(
+            "--builds-kept",
+            type=click.IntRange(0),
+            envvar="TERZETTO_BUILDS_KEPT",
+            default=1000,
+            show_default=True,
+            help="Of more builds that have ended, forget the oldest; the log keeps them.",
+        ),
+        click.option(
+            "--jobs-kept",
+            type=click.IntRange(0),
+            envvar="TERZETTO_JOBS_KEPT",
+            default=100_000,
+            show_default=True,
+            help="Likewise, if these have more jobs in all.",
+        ),
+        click.option(
+            "--days-kept",
+            type=click.FloatRange(0, min_open=True),
+            envvar="TERZETTO_DAYS_KEPT",
+            default=30.0,
+            show_default=True,
+            help="Likewise, if they ended more days ago.",
+        ),
     )
     for option in reversed(options):
         function = option(function)

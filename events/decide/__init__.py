@@ -18,6 +18,8 @@ from events.commands import (
     DropSource,
     FinishUpload,
     ForgetBuild,
+    ForgetResults,
+    ForgetWorker,
     Heartbeat,
     HearWorkers,
     RequestWork,
@@ -27,7 +29,7 @@ from events.commands import (
     StoreSource,
     Tick,
 )
-from events.decide import builds, coordinator, quiet, sources, workers
+from events.decide import builds, coordinator, quiet, retention, sources, workers
 from events.decide.context import Context
 from events.errors import Rejected
 from events.fold import fold
@@ -72,6 +74,10 @@ def decide(state: State, command: Command, context: Context) -> Iterator[Event]:
             return builds.cancel(state, command)
         case ForgetBuild():
             return builds.forget(state, command)
+        case ForgetWorker():
+            return retention.forget_worker(state, command)
+        case ForgetResults():
+            return retention.forget_results(state, command)
         case StoreSource():
             return sources.store(state, command)
         case DropSource():

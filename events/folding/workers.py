@@ -1,6 +1,13 @@
 """What facts about workers do to State: who lives, who holds what, who was silent for how long."""
 
-from events.catalog import HeartbeatReceived, WorkerJoined, WorkerLost, WorkersHeard, WorkRequested
+from events.catalog import (
+    HeartbeatReceived,
+    WorkerForgotten,
+    WorkerJoined,
+    WorkerLost,
+    WorkersHeard,
+    WorkRequested,
+)
 from events.ids import JobId, LeaseId, SpecDigest, WorkerId
 from events.model import Worker
 from events.queue import Line, Why
@@ -70,6 +77,11 @@ def lose(state: State, event: WorkerLost) -> None:
     state.revoked.pop(event.worker, None)
     state.leases_of.pop(event.worker, None)
     del state.silence[event.worker]
+
+
+def forget(state: State, event: WorkerForgotten) -> None:
+    worker = state.workers.pop(event.worker)
+    assert not worker.alive, f"worker {worker.id} is alive and cannot be forgotten"
 
 
 def renew_all(state: State) -> None:

@@ -16,6 +16,8 @@ from events.commands import (
     DropSource,
     FinishUpload,
     ForgetBuild,
+    ForgetResults,
+    ForgetWorker,
     HearWorkers,
     RequestWork,
     Result,
@@ -152,6 +154,15 @@ def a_worker_restarts_and_another_cannot_fetch() -> Story:
     return story.when(beat(V, 0, slots=2, session="3"), at=story.now + 1)
 
 
+def what_is_over_is_forgotten() -> Story:
+    """A build, its worker, and then the result, which nobody can use any more."""
+    story = opened().given(start(job(A), job(B)), READY, beat(V, slots=2, free=2), beat(W, 0))
+    digests = {story.digest(id_): id_ for id_ in (A, B)}
+    story.given(beat(V, 2, slots=2, finished=(done(A, 1), done(B, 2))), beat(W, 0, added=(B,)))
+    story.given(ForgetResults(results=digests), beat(V, leaving=True), ForgetBuild(build=BUILD))
+    return story.given(ForgetWorker(worker=V), ForgetResults(results=digests), beat(V, slots=2, free=2))
+
+
 SCENARIOS: tuple[Callable[[], Story], ...] = (
     two_builds_share_and_reuse,
     workers_are_lost_and_artifacts_with_them,
@@ -159,6 +170,7 @@ SCENARIOS: tuple[Callable[[], Story], ...] = (
     artifacts_come_and_go,
     workers_say_nothing_new,
     a_worker_restarts_and_another_cannot_fetch,
+    what_is_over_is_forgotten,
 )
 
 

@@ -23,10 +23,13 @@ from events.catalog import (
     JobReopened,
     JobSucceeded,
     Record,
+    ResultsForgotten,
     SignalReceived,
     SourceDropped,
     SourceStored,
     TimePassed,
+    WorkerForgotten,
+    WorkersHeard,
     WorkRequested,
 )
 from events.digest import digest
@@ -54,10 +57,13 @@ INPUTS = (
     CoordinatorStalled,
     CoordinatorStarted,
     HeartbeatReceived,
+    ResultsForgotten,
     SignalReceived,
     SourceDropped,
     SourceStored,
     TimePassed,
+    WorkerForgotten,
+    WorkersHeard,
     WorkRequested,
 )
 

@@ -60,9 +60,9 @@ REASONS = {
     "BuildCancelled": ("its client went away",),
     "SourceDropped": ("missing on disk",),
 }
-# Nobody forgets builds here. Who stores other contents under an id in use is answered before it comes to
-# that refusal, and the others are bugs.
-NEVER_EVENTS = {"BuildForgotten"}
+# Nothing is forgotten within the time that a run takes. Who stores other contents under an id in use is
+# answered before it comes to that refusal, and the others are bugs.
+NEVER_EVENTS = {"BuildForgotten", "ResultsForgotten", "WorkerForgotten"}
 NEVER_REFUSALS = {SOURCE_IN_USE.code, INTERNAL.code, UNSOUND.code}
 
 EXPECTED = (
