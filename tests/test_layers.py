@@ -222,3 +222,50 @@ def _writes(tree: ast.Module) -> Iterator[int]:
                 root = root.value
             if root is not target and isinstance(root, ast.Name) and root.id in ("state", "graph"):
                 yield target.lineno
+
+
+# What no two runs agree on. A farm is simulated from a seed, so production code is handed these by its
+# platform; the modules named here are platforms, run outside of any simulation, or draw what nobody sees.
+CHANCE = {
+    ("time", "time"),
+    ("time", "monotonic"),
+    ("time", "perf_counter"),
+    ("time", "sleep"),
+    ("random", "random"),
+    ("random", "choice"),
+    ("secrets", "token_hex"),
+    ("secrets", "token_bytes"),
+    ("os", "urandom"),
+    ("uuid", "uuid4"),
+    ("datetime", "now"),
+}
+MAY_DRAW = {
+    "coordinator.platform",
+    "workers.platform",
+    "workers.reaper",  # a process of its own, behind `workers.commands.Runner`
+    "clients.archive",  # the name of a directory that is renamed
+    "clients.build.run",  # a default, as a platform is
+    "coordinator.http.errors",  # the id of an answer, for people to quote
+}
+
+
+def draws() -> Iterator[tuple[str, int]]:
+    """Who draws, and in which line. `random.Random` as a type is no draw, as a call without a seed it is."""
+    for name, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and not node.args and ast.unparse(node.func) == "random.Random":
+                yield name, node.lineno
+            is_named = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+            if isinstance(node, ast.expr) and is_named and tuple(ast.unparse(node).split(".")) in CHANCE:
+                yield name, node.lineno
+
+
+def test_nobody_draws_from_clocks_and_chance_on_his_own() -> None:
+    """Else the same seed would not be the same run."""
+    wrong = [f"{name}:{line}" for name, line in draws() if name not in MAY_DRAW and not within(name, CLI)]
+    assert wrong == []
+
+
+def test_whoever_may_draw_does() -> None:
+    """An exception that nobody needs any more is one too many."""
+    assert {name for name, _ in draws()} >= MAY_DRAW
