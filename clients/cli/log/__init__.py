@@ -168,6 +168,26 @@ def diff(*, source: Source, first: Moment, second: Moment, build: str, show_all:
         return differing.diff(reader, first, second, build, show_all=show_all, as_json=as_json)
 
 
+@command.command(
+    cls=Verb, examples=("terzetto log trace -o farm.json", "terzetto log trace --build b7f3 -o b7f3.json")
+)
+@build_option
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write; else stdout."
+)
+@source_options
+def trace(*, source: Source, build: str, output: Path | None) -> int:
+    """Write a trace that Perfetto and Chrome draw.
+
+    A process per worker, a thread per slot, a slice per attempt; builds, and jobs in the queue, as spans;
+    lost workers and starts of the coordinator as instants.
+    """
+    from clients.cli.log import reading, tracing
+
+    with reading.opened(source) as reader:
+        return tracing.write(reader, build, output)
+
+
 @command.command(cls=Verb, examples=("terzetto log verify", "terzetto log verify --log copy.sqlite3 --json"))
 @source_options
 @json_option
