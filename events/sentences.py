@@ -15,6 +15,7 @@ from events.catalog import (
     BuildSucceeded,
     CoordinatorStalled,
     CoordinatorStarted,
+    Event,
     HeartbeatReceived,
     JobAdded,
     JobBlocked,
@@ -136,6 +137,33 @@ class Teller:
             case _:
                 assert_never(event)
 
+    def is_running(self, build: BuildId, job: JobId) -> bool:
+        """Does the job run, as far as the records so far tell?"""
+        known = self._builds.get(build)
+        return known is not None and job in known.runs
+
+    def say_of_many(self, events: Sequence[Event], number: int) -> str:
+        """So many records like these, which are the first of them, in a sentence."""
+        names = [self._name(event) for event in events]
+        more = f" and {number - len(names)} more" if number > len(names) else ""
+        match events[0]:
+            case JobAdded():
+                what = "were added"
+            case JobQueued(reason=reason):
+                what = f"are queued{': ' if reason else ''}{because(reason)}"
+            case JobReused():
+                what = "were not run: the same work was done before"
+            case JobCancelled(reason=reason):
+                what = f"were cancelled: {because(reason)}"
+            case event:
+                raise AssertionError(f"{event} is told by itself")
+        return f"{count(number, 'job')} {what}: {', '.join(names)}{more}"
+
+    def _name(self, event: Event) -> str:
+        build, job = getattr(event, "build", None), getattr(event, "job", JobId(""))
+        known = self._builds.get(build) if build else None
+        return (known.names.get(job) if known else None) or short(job)
+
     def _of_worker(self, event: WorkerJoined | HeartbeatReceived | WorkRequested | WorkerLost) -> str:
         who = worker(event.worker)
         match event:
@@ -234,8 +262,9 @@ class Teller:
 
     def _job(self, build: BuildId | None, job: JobId) -> str:
         """`job compile`, and of which build where the story is not of one."""
-        known = self._builds.get(build) if build else None
-        name = known.names.get(job) if known else None
+        known = [self._builds[build]] if build in self._builds else []
+        known = known if build else list(reversed(self._builds.values()))
+        name = next((each.names[job] for each in known if each.names.get(job)), None)
         which = f" of build {short(build)}" if build and self._names_builds else ""
         return f"job {name or short(job)}{which}"
 
@@ -245,7 +274,9 @@ class Teller:
     def _waited(self, event: JobLeased, at: float) -> str:
         known = self._builds.get(event.build)
         since = known.queued_at.get(event.job) if known else None
-        return f" after {seconds(at - since)} in the queue" if since is not None else ""
+        if since is None:
+            return ""
+        return f" after {seconds(at - since)} in the queue" if at > since else " at once"
 
     def _ran(self, build: BuildId, job: JobId, at: float, word: str = "on") -> str:
         """Where the job ran and for how long; empty if it does not."""

@@ -1,6 +1,6 @@
 """What happened to one build, job or worker: the records that touched it, each as a sentence."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 from attrs import frozen
@@ -10,14 +10,19 @@ from events.catalog import (
     CoordinatorStarted,
     Event,
     HeartbeatReceived,
+    JobAdded,
+    JobCancelled,
     JobLeased,
+    JobQueued,
+    JobReused,
     Record,
+    WorkerLost,
     WorkersHeard,
     WorkRequested,
 )
 from events.ids import BuildId, JobId, LeaseId, Position, WorkerId
 from events.sentences import Teller
-from events.words import seconds
+from events.words import LISTED_MAX, seconds
 
 
 class Topic(NamedTuple):
@@ -40,19 +45,22 @@ class Told:
 def tell(records: Iterable[Record], topic: Topic) -> Iterator[Told]:
     """The story of `topic`; records that do not touch it may be among them, and then teach names.
 
-    Reports of a worker that say nothing new are told together.
+    Reports of a worker that say nothing new are told together. So is what happened to many jobs of a build
+    at once.
     """
     teller, touch = Teller(names_builds=topic.build is None), Touch(topic)
-    idle = _Idle(teller)
+    together = _Together(teller)
     for record in records:
         if touch.is_touched_by(record.event):
-            if _is_idle(record.event):
-                idle.add(record)
-                continue
-            yield from idle.told()
-            yield Told(position=record.position, at=record.at, text=teller.say(record))
+            key = _key(record, topic, teller)
+            if key is None or key != together.key:
+                yield from together.told()
+            if key is None:
+                yield Told(position=record.position, at=record.at, text=teller.say(record))
+            else:
+                together.add(record, key)
         teller.learn(record)
-    yield from idle.told()
+    yield from together.told()
 
 
 class Touch:
@@ -63,12 +71,15 @@ class Touch:
         # The topic's leases: of the job, or held by the worker, by what they are for; live ones.
         self._live: dict[tuple[BuildId, JobId], LeaseId] = {}
         self._leases: set[LeaseId] = set()
+        # Who was given jobs of the topic, and may hold what they made.
+        self._workers: set[WorkerId] = set()
 
     def is_touched_by(self, event: Event) -> bool:
         is_touched = self._is_touched_by(event)
         if is_touched and isinstance(event, JobLeased):
             self._live[event.build, event.job] = event.lease
             self._leases.add(event.lease)
+            self._workers.add(event.worker)
         elif hasattr(event, "build") and hasattr(event, "job"):
             self._live.pop((event.build, event.job), None)
         return is_touched
@@ -77,6 +88,9 @@ class Touch:
         topic = self._topic
         if isinstance(event, CoordinatorStarted | CoordinatorStalled):
             return bool(self._live)  # their leases were renewed
+        if isinstance(event, WorkerLost) and event.worker in self._workers:
+            self._workers.discard(event.worker)
+            return True
         build, job = getattr(event, "build", None), getattr(event, "job", None)
         if topic.job is not None:
             is_here = job == topic.job and topic.build in (None, build or topic.build)
@@ -95,6 +109,20 @@ class Touch:
         return self._topic.job in spoken or not spoken.isdisjoint(self._leases)
 
 
+def _key(record: Record, topic: Topic, teller: Teller) -> Hashable | None:
+    """Records with the same key, one after the other, are told together; None: by itself."""
+    event = record.event
+    if _is_idle(event):
+        return "idle"
+    if topic.build is None or topic.job is not None:
+        return None
+    if isinstance(event, JobAdded | JobQueued | JobReused):
+        return type(event), getattr(event, "reason", ""), record.at
+    if isinstance(event, JobCancelled) and not teller.is_running(event.build, event.job):
+        return type(event), event.reason, record.at
+    return None
+
+
 def _is_idle(event: Event) -> bool:
     if isinstance(event, WorkRequested | WorkersHeard):
         return True
@@ -103,27 +131,34 @@ def _is_idle(event: Event) -> bool:
     return not (event.unreported or event.strays or event.finished or event.draining)
 
 
-class _Idle:
-    """Reports with nothing new, gathered until something happens."""
+class _Together:
+    """Records of one key, gathered until something else happens."""
 
     def __init__(self, teller: Teller) -> None:
         self._teller = teller
+        self.key: Hashable | None = None
         self._count = 0
-        self._first: Record | None = None
+        self._few: list[Record] = []
+        self._texts: list[str] = []
         self._last: Record | None = None
 
-    def add(self, record: Record) -> None:
-        self._first = self._first or record
+    def add(self, record: Record, key: Hashable) -> None:
+        self.key = key
         self._last = record
         self._count += 1
+        if len(self._few) < LISTED_MAX:  # those that are named
+            self._few.append(record)
+            self._texts.append(self._teller.say(record))
 
     def told(self) -> Iterator[Told]:
         """One sentence for all of them, if there are any; and none are left."""
-        if self._first is None or self._last is None:
-            return
-        text = self._teller.say(self._first)
-        if self._count > 1:
-            later = seconds(self._last.at - self._first.at)
-            text = f"{text}; {self._count} reports until record {self._last.position}, {later} later"
-        yield Told(position=self._first.position, at=self._first.at, text=text)
-        self._first, self._last, self._count = None, None, 0
+        if self._last is not None:
+            first, last = self._few[0], self._last
+            text = self._texts[0]
+            if self._count > 1 and self.key == "idle":
+                later = seconds(last.at - first.at)
+                text = f"{text}; {self._count} reports until record {last.position}, {later} later"
+            elif self._count > 1:
+                text = self._teller.say_of_many([record.event for record in self._few], self._count)
+            yield Told(position=first.position, at=first.at, text=text)
+        self.key, self._count, self._few, self._texts, self._last = None, 0, [], [], None

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator
 
 from events.catalog import (
+    BuildStarted,
     CoordinatorStarted,
     Event,
     HeartbeatReceived,
     JobCancelled,
+    JobQueued,
     JobReleased,
     Record,
     TimePassed,
@@ -17,7 +19,7 @@ from events.catalog import (
     WorkRequested,
 )
 from events.codec import decode
-from events.ids import LeaseId, Position
+from events.ids import JobId, LeaseId, Position, SpecDigest
 from events.sentences import Teller
 from events.story import Topic, tell
 from events.words import REASONS
@@ -74,20 +76,68 @@ def test_a_build_is_told_by_its_own_records() -> None:
     """All of them, and no other."""
     records = history("two_builds_share_and_reuse")
     story = list(tell(records, Topic(build=OTHER)))
-    assert [each.position for each in story] == [
-        record.position for record in records if getattr(record.event, "build", None) == OTHER
-    ]
+    own = [record.position for record in records if getattr(record.event, "build", None) == OTHER]
+    assert [each.position for each in story][:4] == [*own[:3], own[4]]
+    assert {each.position for each in story} <= set(own) - {own[3]}
     assert [each.text for each in story][:4] == [
         "build 00000000 was handed in: 2 jobs",
         "it is made from 1 source file",
-        "job a was added",
-        "job b was added: it needs job a",
+        "2 jobs were added: a, b",
+        "the client said upload-done",
     ]
     assert [each.text for each in story][-3:] == [
         "job b succeeded on worker v after 2.0 s",
         "build 00000000 succeeded after 4.0 s",
         "build 00000000 was forgotten; its records stay",
     ]
+
+
+def test_what_happens_to_many_jobs_at_once_is_told_together() -> None:
+    """The first are named; what ran is told by itself, and so is what happens later."""
+    ids = [JobId(f"{number:040x}") for number in range(16, 24)]
+    queued = [JobQueued(build=BUILD, job=id_, digest=SpecDigest("d")) for id_ in ids]
+    cancelled = [JobCancelled(build=BUILD, job=id_, reason="build-failed") for id_ in ids[:3]]
+    events: list[Event] = [
+        *(added(job(id_)) for id_ in ids),
+        *queued[:7],
+        queued[7],
+        leased(ids[0]),
+        *cancelled,
+    ]
+    story: Event = BuildStarted(build=BUILD, jobs=8)
+    records = [Record(Position(place), 1.0, event) for place, event in enumerate([story, *events], start=1)]
+    later = records[:16] + [record._replace(at=2.0) for record in records[16:]]
+    first_five = "0, 0, 0, 0, 0"
+    assert [each.text for each in tell(later, Topic(build=BUILD))] == [
+        "build 00000000 was handed in: 8 jobs",
+        f"8 jobs were added: {first_five} and 3 more",
+        f"7 jobs are queued: {first_five} and 2 more",
+        "job 0 is queued",
+        "job 0 was given to worker w after 1.0 s in the queue: nobody was nearer to the job",
+        "job 0 was cancelled on worker w after 0 ms: another job failed",
+        "2 jobs were cancelled: another job failed: 0, 0",
+    ]
+
+
+def test_a_build_is_told_with_what_befell_its_workers() -> None:
+    """And the coordinator while something ran; what befell others is not told."""
+    started = BuildStarted(build=BUILD, jobs=2)
+    lost = [WorkerLost(worker=worker, reason="silent") for worker in (V, W)]
+    released = JobReleased(build=BUILD, job=A, lease=LEASE, reason="worker-lost")
+    events: list[Event] = [
+        STARTED,
+        started,
+        added(job(A)),
+        leased(A),
+        STARTED,
+        released,
+        *lost,
+        STARTED,
+        lost[1],
+    ]
+    story = told(Topic(build=BUILD), *events)
+    assert [place for place, _ in story] == [2, 3, 4, 5, 6, 8]
+    assert story[-1][1] == "worker w was lost: nothing was heard of it for too long"
 
 
 def test_a_job_is_told_with_the_workers_that_spoke_of_it() -> None:

@@ -2,9 +2,11 @@
 
 import contextlib
 import difflib
+import heapq
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -25,6 +27,8 @@ from events.story import Topic
 T = TypeVar("T", bound=str)
 
 CANDIDATES_SHOWN = 6
+# What befalls all builds that go on.
+FARM = ("CoordinatorStalled", "CoordinatorStarted", "WorkerLost")
 
 
 @contextlib.contextmanager
@@ -145,6 +149,17 @@ def find_build(log: SqliteReader, text: str) -> BuildId:
     started = log.search(Query(upto=log.head(), types=("BuildStarted",)))
     events = [record.event for record in started if isinstance(record.event, BuildStarted)]
     return _the_one("build", text, {e.build: e.name for e in events if e.build.startswith(text)})
+
+
+def of_build(log: SqliteReader, build: BuildId) -> Iterator[Record]:
+    """The build's own records and, from its beginning to its end, what befell the farm."""
+    own = Query(upto=log.head(), subject=Subject.build(build))
+    [first], [last] = (
+        log.search(Query(upto=own.upto, subject=own.subject, newest_first=newest, limit=1))
+        for newest in (False, True)
+    )
+    farm = Query(after=first.position, upto=last.position, types=FARM)
+    return heapq.merge(search_all(log, own), search_all(log, farm), key=attrgetter("position"))
 
 
 def find_job(log: SqliteReader, text: str, build: BuildId) -> JobId:

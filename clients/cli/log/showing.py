@@ -14,7 +14,7 @@ from clients.cli.errors import SCHEMA_VERSION
 from clients.cli.log import reading
 from clients.cli.texts import duration, plain, short
 from events.ids import BEGINNING
-from events.log import Entry, Subject, read_all
+from events.log import Entry, Subject, read_all, read_records
 from events.runs import Run, runs
 from events.sqlite import SqliteReader
 from events.story import Told, Topic, tell
@@ -31,8 +31,11 @@ def show(reader: SqliteReader, wanted: reading.Wanted, *, limit: int | None, as_
 
 def story(reader: SqliteReader, topic: Topic, *, as_json: bool) -> int:
     """A sentence per record that touched the topic."""
-    of_build = Subject.build(topic.build) if topic.build and not topic.job else None
-    told = tell((entry.record for entry in read_all(reader, BEGINNING, of_build)), topic)
+    if topic.build is None or topic.job is not None:
+        records = read_records(reader)
+    else:
+        records = reading.of_build(reader, topic.build)
+    told = tell(records, topic)
     write(map(_told_json, told)) if as_json else write(_story(told))
     return 0
 

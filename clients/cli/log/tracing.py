@@ -1,11 +1,9 @@
 """A log as a trace file, written as it is read."""
 
 import contextlib
-import heapq
 import json
 import sys
 from collections.abc import Iterator
-from operator import attrgetter
 from pathlib import Path
 from typing import TextIO
 
@@ -14,37 +12,21 @@ from clients.cli.errors import SCHEMA_VERSION
 from clients.cli.log import reading
 from clients.cli.texts import count, plain
 from events.catalog import Record
-from events.ids import BuildId
-from events.log import Subject, read_records
-from events.query import Query, search_all
+from events.log import read_records
 from events.sqlite import SqliteReader
 from events.trace import trace
-
-# What befell the farm while one build went on.
-FARM = ("CoordinatorStalled", "CoordinatorStarted", "WorkerLost")
 
 
 def write(reader: SqliteReader, build: str, output: Path | None) -> int:
     """All builds, or one; to stdout if no file is named."""
     id_ = reading.find_build(reader, build) if build else None
-    records = read_records(reader) if id_ is None else _of_build(reader, id_)
+    records = read_records(reader) if id_ is None else reading.of_build(reader, id_)
     with _opened(output) as file:
         events = _write(file, records)
     if output is not None:
         fix = "open it in https://ui.perfetto.dev or chrome://tracing"
         printing.note(f"{plain(str(output))}: {count(events, 'trace event')}; {fix}")
     return 0
-
-
-def _of_build(reader: SqliteReader, build: BuildId) -> Iterator[Record]:
-    """Its own records and, from its beginning to its end, those of the farm."""
-    own = Query(upto=reader.head(), subject=Subject.build(build))
-    [first], [last] = (
-        reader.search(Query(upto=own.upto, subject=own.subject, newest_first=newest, limit=1))
-        for newest in (False, True)
-    )
-    farm = Query(after=first.position, upto=last.position, types=FARM)
-    return heapq.merge(search_all(reader, own), search_all(reader, farm), key=attrgetter("position"))
 
 
 @contextlib.contextmanager
