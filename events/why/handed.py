@@ -40,23 +40,24 @@ class Handed:
         self._is_complete = False
 
     def has(self, job: JobId) -> bool:
-        self.fetch((job,))
-        return job in self._vertices
+        return self._vertex(job) is not None
 
     def job(self, job: JobId) -> JobAdded:
         """All about the job, which is one of the graph."""
-        self.fetch((job,))
+        assert self.has(job), f"the graph has no job {job}"
         event = decode_typed(self._range[0], 0.0, "JobAdded", self._texts[job].encode()).event
         assert isinstance(event, JobAdded)
         return event
 
     def deps(self, job: JobId) -> tuple[JobId, ...]:
         """What the job needs; nothing if it is none of the graph's."""
-        return self._vertices[job].deps if self.has(job) else ()
+        vertex = self._vertex(job)
+        return vertex.deps if vertex else ()
 
     def name(self, job: JobId) -> str:
         """What people call it; the beginning of its id if it has no name, or is none of the graph's."""
-        return self._vertices[job].name or short(job) if self.has(job) else short(job)
+        vertex = self._vertex(job)
+        return vertex.name if vertex and vertex.name else short(job)
 
     def named(self, name: str) -> JobId | None:
         """A job that people call so, if there is one."""
@@ -96,6 +97,11 @@ class Handed:
         first = self._log.search(query)
         before = first[0].position - 1 if first else started.position
         return Position(before), min(self._upto, Position(before + started.event.jobs))
+
+    def _vertex(self, job: JobId) -> _Vertex | None:
+        if job not in self._vertices:
+            self.fetch((job,))
+        return self._vertices.get(job)
 
     def _fetch_all(self) -> None:
         if not self._is_complete:

@@ -125,12 +125,16 @@ def _of_same_name(asked: Inquiry, before: Position) -> Record | None:
     if not asked.added.name:
         return None
     text = saying("name", asked.added.name)
-    found = asked.past.find(
-        types=("JobAdded",), text=text, upto=before, newest_first=True, limit=LOOKED_AT_MAX
-    )
     mine = told(asked.started, BuildStarted).name
-    alike = [each for each in found if _name(asked, told(each, JobAdded).build) == mine]
-    return next(iter([*alike, *found]), None)
+    latest: Record | None = None
+    for _ in range(LOOKED_AT_MAX):
+        found = asked.past.last(types=("JobAdded",), text=text, upto=before)
+        if found is None:
+            break
+        if _name(asked, told(found, JobAdded).build) == mine:
+            return found
+        latest, before = latest or found, Position(found.position - 1)
+    return latest
 
 
 def _name(asked: Inquiry, build: BuildId) -> str:
