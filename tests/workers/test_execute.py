@@ -18,6 +18,7 @@ from clients.distbuild_client import DistbuildClient
 from clients.graphs import source_id
 from events.ids import JobId, SourceId
 from tests.clients.peers import Network, Peer
+from workers import execute
 from workers.cache import Cache
 from workers.commands import Commands
 from workers.execute import Executor, Slot, Verdict
@@ -212,15 +213,28 @@ async def test_a_hostile_artifact_counts_as_lost(tmp_path: Path) -> None:
         assert list((tmp_path / "cache" / "incoming").iterdir()) == []
 
 
-async def test_dependencies_that_nobody_mentions_hold_nobody_up(tmp_path: Path) -> None:
-    """A short job does not wait for them; a longer one has them fetched while it runs."""
+UNMENTIONED: Any = {"deps": (B, C), "artifacts": {B: "http://other", C: "http://other"}}
+
+
+async def test_a_short_job_does_not_wait_for_dependencies_that_nobody_mentions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not even asked for."""
+    monkeypatch.setattr(execute, "LEISURE_SECONDS", 3600.0)
+    async with _bench(tmp_path) as bench:
+        assert await bench.run(Cmd(exec=("true",)), **UNMENTIONED) == Verdict()
+        assert bench.asked == []
+
+
+async def test_a_longer_job_has_dependencies_fetched_that_nobody_mentions(tmp_path: Path) -> None:
+    """While it runs: here until they are there. One that cannot be had does not harm it."""
     async with _bench(tmp_path) as bench:
         bench.artifacts = {B: bytes(1024)}
-        fields: Any = {"deps": (B, C), "artifacts": {B: "http://other", C: "http://other"}}
-        assert await bench.run(Cmd(exec=("true",)), **fields) == Verdict()
-        assert bench.asked == []
-        assert await bench.sh("sleep 0.4; exit 3", **fields) == Verdict(exit_code=3, error="exit status 3")
-        assert bench.asked == [f"GET /artifact?id={B}", f"GET /artifact?id={C}"]
+        bench.cache.on_change = lambda job, _digest: (tmp_path / job).touch()
+        until_fetched = f"until test -e {tmp_path}/{B}; do sleep 0.02; done; exit 3"
+        verdict = await bench.sh(until_fetched, **UNMENTIONED)
+        assert verdict == Verdict(exit_code=3, error="exit status 3")
+        assert bench.asked[0] == f"GET /artifact?id={B}"
         assert B in bench.cache.artifacts()
 
 

@@ -34,7 +34,7 @@ assert build.__name__ == "clients.build"
         (SourceUnusable("gone"), exits.BAD_FILE, 2),
         (UnsafeArchive("evil"), exits.INCOMPATIBLE, 7),
         (log.LogLocked("pid 7"), exits.DATA_IN_USE, 3),
-        (log.LogFromTheFuture("v9"), exits.LOG_FROM_THE_FUTURE, 3),
+        (log.LogFromTheFuture("v9"), exits.LOG_FROM_THE_FUTURE, 65),
         (log.CorruptLog("position 3"), exits.CORRUPT_LOG, 65),
         (log.LogFull("no space"), exits.DISK, 74),
         (log.LogError("odd"), exits.DISK, 74),
