@@ -40,7 +40,7 @@ from events.state import State
 from events.transitions import JobStatus
 from events.validate import validate
 from tests.simulation.disk import Disk
-from tests.simulation.hosts import COORDINATOR
+from tests.simulation.hosts import COORDINATOR, LIAR
 from tests.simulation.sometimes import Hits
 
 _POSITION = re.compile(rb'"position":(\d+)')
@@ -88,6 +88,8 @@ class Checks:
     # What went wrong, for code that may not raise.
     violations: list[Violated] = field(factory=list)
     commands: int = 0
+    # Leases that a liar held and said to have succeeded: about its own it is believed.
+    lies: set[LeaseId] = field(factory=set)
     _batches: int = 0
     _attempts: dict[tuple[BuildId, JobId], int] = field(factory=dict)
     _leases: dict[tuple[BuildId, JobId], LeaseId] = field(factory=dict)
@@ -154,6 +156,8 @@ class Checks:
                 require(event.lease in said, f"nobody said that this lease has succeeded: {record}")
                 holder = self.shadow.leases[event.lease].worker
                 require(heartbeat and heartbeat.worker == holder, f"another worker ends a lease: {record}")
+                if holder == f"http://{LIAR}":
+                    self.lies.add(event.lease)
             case JobFailed() | JobReleased():
                 self._watch_end(record, event.build, event.job, event.lease)
             case JobCancelled():

@@ -26,9 +26,14 @@ class Plan:
         return cls(graph, artifacts(graph, SOURCES))
 
     @property
+    def bad(self) -> list[Job]:
+        """Those that fail, whatever happens."""
+        return [job for job in self.graph.jobs if fate_of(job) != "ok" or job.timeout_seconds]
+
+    @property
     def is_sound(self) -> bool:
         """Would every job succeed, if nothing went wrong?"""
-        return all(fate_of(job) == "ok" and not job.timeout_seconds for job in self.graph.jobs)
+        return not self.bad
 
     @property
     def seconds(self) -> float:

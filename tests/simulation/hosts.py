@@ -31,6 +31,7 @@ from workers.config import WorkerConfig
 from workers.platform import Platform as WorkerPlatform
 
 COORDINATOR = "coordinator"
+LIAR = "liar"
 EPOCH = 1_000_000_000.0
 
 
