@@ -4,12 +4,13 @@ No clock, no randomness, no I/O: the same records give the same state for ever. 
 State in one function below; statuses change only through the tables in `events.transitions`.
 """
 
-from collections.abc import Iterable
-from typing import TypeAlias, assert_never
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 from attrs import evolve
 
 from events.catalog import (
+    EVENTS,
     ArtifactCached,
     ArtifactDropped,
     BuildCancelled,
@@ -19,6 +20,7 @@ from events.catalog import (
     BuildSucceeded,
     CoordinatorStalled,
     CoordinatorStarted,
+    Event,
     HeartbeatReceived,
     JobAdded,
     JobBlocked,
@@ -64,71 +66,11 @@ def replay(records: Iterable[Record], state: State | None = None) -> State:
 
 
 def fold(state: State, record: Record) -> None:
-    """Let one fact have its effect on `state`. The most frequent facts stand first."""
+    """Let one fact have its effect on `state`."""
+    position, state.at, event = record
     assert record.position == state.position + 1, f"{record.position} does not follow {state.position}"
-    state.position = record.position
-    state.at = record.at
-    event = record.event
-    match event:
-        case HeartbeatReceived():
-            workers.report(state, event)
-        case JobLeased():
-            jobs.lease(state, event)
-        case JobSucceeded():
-            jobs.succeed(state, event)
-        case JobQueued():
-            jobs.queue(state, event)
-        case WorkRequested():
-            workers.ask(state, event)
-        case WorkersHeard():
-            workers.hear(state, event)
-        case JobAdded():
-            jobs.add(state, event)
-        case JobReused():
-            jobs.reuse(state, event)
-        case JobFailed():
-            jobs.fail(state, event)
-        case JobCancelled():
-            jobs.cancel(state, event)
-        case JobReleased():
-            jobs.release(state, event)
-        case JobBlocked():
-            jobs.block(state, event)
-        case JobReopened():
-            jobs.reopen(state, event)
-        case ArtifactCached():
-            workers.hold(state, event.worker, event.job, event.digest)
-        case ArtifactDropped():
-            workers.drop(state, event.worker, event.job)
-        case SourceStored():
-            state.sources[event.source] = Source(blob=event.blob, size=event.size)
-        case SourceDropped():
-            state.sources.pop(event.source, None)
-        case BuildStarted():
-            _start_build(state, event)
-        case SourcesDeclared():
-            state.graphs[event.build].sources.update({path: id_ for id_, path in event.files.items()})
-        case SourcesReady() | BuildSucceeded() | BuildFailed() | BuildCancelled():
-            _move_build(state, event)
-        case BuildForgotten():
-            _forget_build(state, event)
-        case WorkerJoined():
-            workers.join(state, event)
-        case WorkerLost():
-            workers.lose(state, event)
-        case WorkerForgotten():
-            workers.forget(state, event)
-        case ResultsForgotten():
-            for digest, job in event.results.items():
-                state.results.pop((job, digest), None)
-        case CoordinatorStarted():
-            _start_coordinator(state, event)
-        case CoordinatorStalled():
-            workers.renew_all(state)
-        case SignalReceived() | TimePassed() | WorkerRestarted():
-            pass  # inputs that are recorded for their own sake; what follows from them follows them
-        case _:
-            assert_never(event)
+    state.position = position
+    _EFFECTS[type(event)](state, event)
 
 
 def _start_coordinator(state: State, event: CoordinatorStarted) -> None:
@@ -178,3 +120,63 @@ def _forget_build(state: State, event: BuildForgotten) -> None:
     assert build.has_ended, f"build {build.id} is {build.status} and cannot be forgotten"
     del state.graphs[event.build]
     state.keys.pop(build.key, None)
+
+
+def _declare_sources(state: State, event: SourcesDeclared) -> None:
+    state.graphs[event.build].sources.update({path: id_ for id_, path in event.files.items()})
+
+
+def _store_source(state: State, event: SourceStored) -> None:
+    state.sources[event.source] = Source(blob=event.blob, size=event.size)
+
+
+def _drop_source(state: State, event: SourceDropped) -> None:
+    state.sources.pop(event.source, None)
+
+
+def _forget_results(state: State, event: ResultsForgotten) -> None:
+    for digest, job in event.results.items():
+        state.results.pop((job, digest), None)
+
+
+def _nothing(_state: State, _event: SignalReceived | TimePassed | WorkerRestarted) -> None:
+    """Inputs that are recorded for their own sake; what follows from them follows them."""
+
+
+# A table, because a `match` over so many types would cost as much as what most facts do.
+_EFFECTS: dict[type[Event], Callable[[State, Any], None]] = {
+    CoordinatorStarted: _start_coordinator,
+    CoordinatorStalled: lambda state, _event: workers.renew_all(state),
+    TimePassed: _nothing,
+    WorkerJoined: workers.join,
+    WorkerRestarted: _nothing,
+    HeartbeatReceived: workers.report,
+    WorkersHeard: workers.hear,
+    WorkRequested: workers.ask,
+    WorkerLost: workers.lose,
+    WorkerForgotten: workers.forget,
+    SourceStored: _store_source,
+    SourceDropped: _drop_source,
+    ArtifactCached: lambda state, event: workers.hold(state, event.worker, event.job, event.digest),
+    ArtifactDropped: lambda state, event: workers.drop(state, event.worker, event.job),
+    ResultsForgotten: _forget_results,
+    BuildStarted: _start_build,
+    SourcesDeclared: _declare_sources,
+    JobAdded: jobs.add,
+    SignalReceived: _nothing,
+    SourcesReady: _move_build,
+    BuildSucceeded: _move_build,
+    BuildFailed: _move_build,
+    BuildCancelled: _move_build,
+    BuildForgotten: _forget_build,
+    JobQueued: jobs.queue,
+    JobBlocked: jobs.block,
+    JobLeased: jobs.lease,
+    JobReleased: jobs.release,
+    JobSucceeded: jobs.succeed,
+    JobFailed: jobs.fail,
+    JobCancelled: jobs.cancel,
+    JobReused: jobs.reuse,
+    JobReopened: jobs.reopen,
+}
+assert _EFFECTS.keys() == set(EVENTS.values()), "every event needs its effect, even if it has none"

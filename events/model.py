@@ -59,6 +59,10 @@ class Job(NamedTuple):
     def id(self) -> JobId:
         return self.spec.job
 
+    def waiting_for(self, count: int) -> "Job":
+        """The job, waiting for so many dependencies; at a fraction of what `_replace` costs."""
+        return Job._make((*self[:2], count, *self[3:]))
+
 
 class Lease(NamedTuple):
     """One worker's right to run one job, on behalf of every build that waits for that very job.
