@@ -56,6 +56,12 @@ CREATE TABLE records(
 CREATE INDEX records_of_build ON records(build, position) WHERE build IS NOT NULL;
 CREATE INDEX records_of_worker ON records(worker, position) WHERE worker IS NOT NULL;
 """
+# A writer that slept while another wrote must not fill the places of records that were archived meanwhile.
+FENCE = """
+CREATE TRIGGER IF NOT EXISTS records_go_on BEFORE INSERT ON records
+WHEN new.position <> ifnull((SELECT max(position) FROM records), 0) + 1
+BEGIN SELECT RAISE(ABORT, 'the log does not end where this record begins'); END
+"""
 COLUMN_NAMES = ("position", "at", "type", "build", "worker", "text", "chain")
 # Rows that one statement stores.
 ROWS_MAX = 256
@@ -67,6 +73,7 @@ MARKED = (
 BUSY_MILLISECONDS = 5000
 # The file never shrinks by itself; a checkpoint every 16 MiB keeps the write-ahead log short.
 CHECKPOINT_PAGES = 4000
+_NOT_ALONE = "{path} is written by another process too, which does not see our lock"
 # SQLite knows only ENOSPC as "full"; a quota or a limit on the file's size is nothing else.
 _FULL = (errno.EDQUOT, errno.EFBIG)
 
@@ -338,7 +345,8 @@ def _open(path: Path) -> apsw.Connection:
             connection.execute(SCHEMA)
             connection.execute("PRAGMA user_version=1")
     _check_format(connection, path)
-    connection.execute(INDEX)  # logs of older versions have none
+    for statement_ in (INDEX, FENCE):  # logs of older versions have none
+        connection.execute(statement_)
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     return connection
 
@@ -460,9 +468,9 @@ def _translated(path: Path, connection: apsw.Connection | None = None) -> Iterat
 def _in_our_words(error: apsw.Error, path: Path, connection: apsw.Connection | None) -> LogError:
     if _is_full(error, connection):
         return LogFull(f"no space left for {path}")
-    # Positions are the only thing that can clash, and ours go on from the last one there was.
+    # Positions are all that can clash, and ours go on from the last one there was.
     if isinstance(error, apsw.ConstraintError):
-        return LogLocked(f"{path} is written by another process too, which does not see our lock")
+        return LogLocked(_NOT_ALONE.format(path=path))
     # Our statements are right for our tables: if SQLite says they are not, the tables are not ours.
     if isinstance(error, apsw.CorruptError | apsw.NotADBError | apsw.SQLError):
         return CorruptLog(f"{path}: {error}")

@@ -259,6 +259,17 @@ def test_a_writer_past_the_lock_is_found_out(log: SqliteLog, path: Path) -> None
         log.append([record(2)])
 
 
+def test_a_writer_that_slept_fills_no_gap(log: SqliteLog, path: Path) -> None:
+    """Where another one, past the lock, has written more and let go of some of it since."""
+    log.append([record(1)])
+    for position in (2, 3):
+        columns = "at, type, build, worker, text, chain"
+        alter(path, f"INSERT INTO records SELECT {position}, {columns} FROM records WHERE position = 1")
+    alter(path, "DELETE FROM records WHERE position = 2")
+    with pytest.raises(LogLocked, match="is written by another process too"):
+        log.append([record(2)])
+
+
 def test_closing_twice_is_closing_once(path: Path) -> None:
     """The second time closes nobody else's file."""
     log = SqliteLog(path)

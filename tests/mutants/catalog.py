@@ -112,10 +112,10 @@ MUTANTS = (
     ),
     # --- one writer, one order
     Mutant(
-        "the clash of positions",
+        "the end of the log where a writer goes on",
         "events/sqlite.py",
-        'return f"INSERT INTO records VALUES',
-        'return f"INSERT OR REPLACE INTO records VALUES',
+        "WHEN new.position <> ifnull((SELECT max(position) FROM records), 0) + 1\n",
+        "WHEN new.position < 0\n",
         (SQLITE, TWO),
     ),
     Mutant(
