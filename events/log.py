@@ -77,7 +77,10 @@ class Readable(Protocol):
         ...
 
     def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
-        """As `read` of all, without the texts: what a replay needs, faster."""
+        """As `read` of all, without the texts: what a replay needs, faster; raises `CorruptLog`.
+
+        A file is not believed: each is in its place and its text is the one that the chain hash covers.
+        """
         ...
 
     def head(self) -> Position:
@@ -130,6 +133,17 @@ def read_records(log: Readable, after: Position = BEGINNING) -> Iterator[Record]
     while page := log.records(after):
         yield from page
         after = page[-1].position
+
+
+def check_chain(stored: Iterable[tuple[int, bytes, bytes]], previous: bytes, position: int) -> None:
+    """Raise `CorruptLog` unless these positions, texts and hashes go on from where a hash stands."""
+    for found, text, chain in stored:
+        position += 1
+        if found != position:
+            raise CorruptLog(f"record {position} is missing: {found} stands in its place")
+        previous = sha256(previous + text).digest()
+        if previous != chain:
+            raise CorruptLog(f"record {position} was altered, or one before it: its chain hash is wrong")
 
 
 def verified(entries: Iterable[Entry], previous: bytes = GENESIS, position: int = 0) -> Iterator[Entry]:

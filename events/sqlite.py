@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -30,6 +31,7 @@ from events.log import (
     LogFull,
     LogLocked,
     Subject,
+    check_chain,
     check_order,
     link,
     subjects,
@@ -66,6 +68,9 @@ COLUMN_NAMES = ("position", "at", "type", "build", "worker", "text", "chain")
 # Rows that one statement stores.
 ROWS_MAX = 256
 COLUMNS = "position, at, type, text, chain"
+PAGE_AFTER = (
+    "SELECT position, at, type, text, chain FROM records WHERE position > ? ORDER BY position LIMIT ?"
+)
 # The records that say in which format they are written, and those after them.
 MARKED = (
     "SELECT position, text FROM records WHERE type = 'CoordinatorStarted' OR position = 1 ORDER BY position"
@@ -410,13 +415,19 @@ def _read(
 
 
 def _records(connection: apsw.Connection, meta: Meta, after: Position, limit: int) -> list[Record]:
+    previous = _chain_at(connection, after) or GENESIS
     if meta.is_old(Position(after + 1)):
-        return [entry.record for entry in _read(connection, meta, after, None, limit)]
-    rows = connection.execute(
-        "SELECT position, at, type, text FROM records WHERE position > ? ORDER BY position LIMIT ?",
-        (after, limit),
-    )
-    return decode_rows(rows)
+        entries = _read(connection, meta, after, None, limit)
+        check_chain(((e.record.position, e.text, e.chain) for e in entries), previous, after)
+        return [entry.record for entry in entries]
+    rows: list[Any] = connection.execute(PAGE_AFTER, (after, limit)).fetchall()
+    check_chain(((position, _bytes(text), chain) for position, _, _, text, chain in rows), previous, after)
+    return decode_rows(row[:-1] for row in rows)
+
+
+def _bytes(text: object) -> bytes:
+    """A text as it is covered by the chain hash; a bit that fell over makes a column another type."""
+    return text.encode() if isinstance(text, str) else b""
 
 
 def _entry_of(meta: Meta, position: Position, at: object, type_: object, text: object, chain: bytes) -> Entry:

@@ -357,7 +357,13 @@ def test_a_file_that_is_no_database(path: Path) -> None:
 @pytest.mark.parametrize(
     ("sql", "words"),
     [
-        ("UPDATE records SET text = '{}' WHERE position = 2", "record 2 .*cannot be read"),
+        ("UPDATE records SET text = '{}' WHERE position = 2", "record 2 was altered"),
+        (
+            "UPDATE records SET text = replace(text, 'xxxxx', 'xxyxx') WHERE position = 2",
+            "record 2 was altered",
+        ),
+        ("UPDATE records SET chain = zeroblob(32) WHERE position = 1", "record 1 was altered"),
+        ("DELETE FROM records WHERE position = 2", "record 2 is missing: 3 stands in its place"),
         ("UPDATE records SET type = 'JobTaught' WHERE position = 2", "unknown type 'JobTaught'"),
         ("UPDATE records SET text = CAST(x'ff' AS TEXT) WHERE position = 2", "utf-8"),
     ],

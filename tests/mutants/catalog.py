@@ -110,6 +110,13 @@ MUTANTS = (
         "            pass\n",
         (SQLITE,),
     ),
+    Mutant(
+        "the check of the chain as the log is replayed",
+        "events/log.py",
+        "        if previous != chain:\n",
+        "        if False:\n",
+        (SQLITE,),
+    ),
     # --- one writer, one order
     Mutant(
         "the end of the log where a writer goes on",
