@@ -14,6 +14,9 @@ FIRST_SECONDS = 0.25
 LAST_SECONDS = 10.0
 # The server, or what stands before it, is overloaded or about to come back.
 TRANSIENT = frozenset({429, 502, 503, 504})
+# Space on the coordinator's disk comes back as well. Whoever only begins had better be told; what is under
+# way is worth waiting for.
+TRANSIENT_UNDER_WAY = TRANSIENT | {507}
 
 
 class Backoff:
@@ -49,8 +52,9 @@ async def persist(
     chance: random.Random,
     seconds: float,
     on_retry: Callable[[Exception, float], None] = lambda _error, _delay: None,
+    transient: frozenset[int] = TRANSIENT,
 ) -> T:
-    """Repeat a harmless request while the server is unreachable or about to come back.
+    """Repeat a harmless request while the server is unreachable or answers with a `transient` status.
 
     Raises the last error, `Unreachable` or `Refused`, once the outage has lasted `seconds`.
     """
@@ -62,7 +66,7 @@ async def persist(
         except wire.Unreachable as unreachable:
             error = unreachable
         except wire.Refused as refusal:
-            if refusal.status not in TRANSIENT:
+            if refusal.status not in transient:
                 raise
             error = refusal
         delay = backoff.next_delay(trio.current_time())

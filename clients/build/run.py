@@ -19,7 +19,7 @@ import trio
 
 from clients import codec, wire
 from clients.archive import RunSync
-from clients.backoff import persist
+from clients.backoff import TRANSIENT, TRANSIENT_UNDER_WAY, persist
 from clients.build.fetch import Fetcher, OutDirectory, places, roots
 from clients.build.foreign import ForeignRecords
 from clients.build.job_output import fetch_tails
@@ -198,7 +198,11 @@ class BuildRun:
             tell=self._observer.on_upload,
         )
         done = SignalRequest(upload_done=UploadDone())
-        await self._persist(partial(self._distbuild.signal, self.build, done), self._patience.upload_seconds)
+        await self._persist(
+            partial(self._distbuild.signal, self.build, done),
+            self._patience.upload_seconds,
+            TRANSIENT_UNDER_WAY,
+        )
 
     async def _has_ended(self) -> bool:
         if not self.is_native:
@@ -273,7 +277,9 @@ class BuildRun:
         )
         return fetcher.fetched, fetcher.unfetched
 
-    async def _persist(self, attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
+    async def _persist(
+        self, attempt: Callable[[], Awaitable[T]], seconds: float, transient: frozenset[int] = TRANSIENT
+    ) -> T:
         was_lost = False
 
         def lost(error: Exception, delay: float) -> None:
@@ -281,7 +287,9 @@ class BuildRun:
             was_lost = True
             self._observer.on_link(Link(state=LinkState.LOST, error=str(error), retry_seconds=delay))
 
-        result = await persist(attempt, chance=self._chance, seconds=seconds, on_retry=lost)
+        result = await persist(
+            attempt, chance=self._chance, seconds=seconds, on_retry=lost, transient=transient
+        )
         if was_lost:
             self._observer.on_link(Link(state=LinkState.RECONNECTED))
         return result

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import trio
 
 from clients.archive import RunSync
-from clients.backoff import persist
+from clients.backoff import TRANSIENT_UNDER_WAY, persist
 from clients.build.parallel import for_each
 from clients.codec import Malformed
 from clients.distbuild_client import DistbuildClient
@@ -55,7 +55,12 @@ class Sources:
 
         async def send(source: str) -> None:
             nonlocal done
-            await persist(partial(self._send, client, source), chance=chance, seconds=patience_seconds)
+            await persist(
+                partial(self._send, client, source),
+                chance=chance,
+                seconds=patience_seconds,
+                transient=TRANSIENT_UNDER_WAY,
+            )
             done += 1
             tell(done, len(missing))
 

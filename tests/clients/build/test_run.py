@@ -308,14 +308,26 @@ async def test_somebody_else_cancels_during_the_upload(root: Path) -> None:
     assert coordinator.signals == []
 
 
-async def test_a_full_disk_ends_the_story(root: Path) -> None:
+async def test_a_file_that_is_not_taken_ends_the_story(root: Path) -> None:
     """A refusal that repeats itself is raised, and the build is cancelled."""
     coordinator = ScriptedCoordinator(missing=(MAIN,))
-    coordinator.instead = {"PUT /file": [refuses(507, b"the disk is full")] * 2}
+    coordinator.instead = {"PUT /file": [refuses(413, b"the file is too large")] * 2}
     async with serving(coordinator) as url, Client(url) as client:
-        with pytest.raises(Refused, match="507: the disk is full"):
+        with pytest.raises(Refused, match="413: the file is too large"):
             await run_build(client, GRAPH, root, key="k", chance=chance())
     assert [list(signal) for signal in coordinator.signals] == [["UploadDone", "Cancel"]]
+
+
+@pytest.mark.parametrize("refused", ["PUT /file", "POST /signal"])
+async def test_a_disk_that_is_full_for_a_while_costs_no_build(root: Path, refused: str) -> None:
+    """What was begun waits until there is room again."""
+    coordinator = ScriptedCoordinator(missing=(MAIN,))
+    coordinator.records = [record(5, "BuildSucceeded")]
+    coordinator.may_run.set()
+    coordinator.instead = {refused: [refuses(507, b"the disk is full")] * 2}
+    async with serving(coordinator) as url, Client(url) as client:
+        outcome = await run_build(client, GRAPH, root, key="k", chance=chance())
+    assert outcome.verdict is Verdict.SUCCEEDED
 
 
 @pytest.mark.parametrize("position", [b"-1", b"x", b""])
