@@ -166,7 +166,9 @@ def _prepare(root: Path) -> None:
     incoming.mkdir(parents=True, exist_ok=True)
     for leftover in incoming.iterdir():
         leftover.unlink()
-    for first in range(256):  # now, so that an upload has one directory to sync, not two
-        (root / f"{first:02x}").mkdir(exist_ok=True)
+    there = {path.name for path in root.iterdir()}
+    for name in (f"{first:02x}" for first in range(256)):
+        if name not in there:  # now, so that an upload has one directory to sync, not two
+            (root / name).mkdir()
     for directory in (root, root.parent):
         sync_directory(directory)
