@@ -92,6 +92,8 @@ class Host:
     nursery: trio.Nursery
     chance: random.Random
     process: Process | None = None
+    # Nobody starts it any more.
+    is_given_up: bool = False
 
     @property
     def url(self) -> str:
@@ -155,6 +157,7 @@ class CoordinatorHost(Host):
             losses_max=options.losses_max,
             client_grace_seconds=options.client_grace_seconds,
             job_seconds_max=60.0,
+            drain_seconds=0.1,
         )
         platform = CoordinatorPlatform(
             open_log=self._open_log,
@@ -203,7 +206,7 @@ class CoordinatorHost(Host):
 
     async def keep_up(self) -> None:
         """What init does: start it, and start it again when it has died. Raises what no fault explains."""
-        while True:
+        while not self.is_given_up:
             process = self.start()
             await process.ended.wait()
             if process.error is not None and not _is_disks_fault(process.error):
@@ -256,7 +259,7 @@ class WorkerHost(Host):
 
     async def keep_up(self) -> None:
         """Start it, and start it again when it has ended. Raises what no fault explains."""
-        while True:
+        while not self.is_given_up:
             process = self.start()
             await process.ended.wait()
             if process.error is not None:

@@ -5,7 +5,6 @@ when it is open again, as with TCP; a connection that is cut tells both ends, on
 """
 
 import errno
-import math
 import random
 import socket
 from collections import Counter, deque
@@ -221,15 +220,15 @@ class Direction:
 
     async def take(self, bytes_max: int) -> bytes:
         while True:
-            deadline = math.inf
-            if not self.net.is_blocked(self.source, self.host):
-                if not self.pieces and self.is_broken:
-                    raise trio.BrokenResourceError("reset")
-                deadline = self.pieces[0][0] if self.pieces else math.inf
-                if deadline <= trio.current_time():
-                    return self._pop(bytes_max)
-            with trio.move_on_at(deadline):
+            if self.net.is_blocked(self.source, self.host) or not (self.pieces or self.is_broken):
                 await self._changed.wait()
+            elif not self.pieces:
+                raise trio.BrokenResourceError("reset")
+            elif (arrives_at := self.pieces[0][0]) <= trio.current_time():
+                return self._pop(bytes_max)
+            else:
+                with trio.move_on_at(arrives_at):
+                    await self._changed.wait()
 
     def _pop(self, bytes_max: int) -> bytes:
         arrives_at, data = self.pieces[0]

@@ -28,6 +28,7 @@ from tests.simulation.net import Net, Weather
 from tests.simulation.options import AMPLE, Options
 from tests.simulation.people import Liar, PasserBy, Visitor, Watcher
 from tests.simulation.sometimes import Hits
+from tests.simulation.thrift import thrift
 from tests.simulation.work import FILE
 
 MEMORY = Path("/dev/shm")
@@ -216,7 +217,11 @@ class World:
         require(not left, f"builds do not end: {left}")
 
     async def _shut_down(self) -> None:
+        """One after the other, in whatever order."""
         hosts: list[WorkerHost | CoordinatorHost] = [*self.workers, self.coordinator]
+        self.chance.shuffle(hosts)
+        for host in hosts:
+            host.is_given_up = True
         for host in hosts:
             process = host.process
             assert process is not None
@@ -354,5 +359,5 @@ def run(
     instruments: Sequence[trio.abc.Instrument] = (),
 ) -> None:
     """Run a seed in this process. Raises what went wrong; `begun` gets the world before anything happens."""
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as root:
+    with thrift(), tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as root:
         loop.run(partial(simulate, options, Path(root), hits, begun), options.seed, instruments)
