@@ -11,7 +11,8 @@ import trio
 
 from events import snapshot
 from events.ids import Position
-from events.restore import DIRECTORY, Chained, restore
+from events.log import Chained
+from events.restore import DIRECTORY, restore
 from events.state import State
 
 log = structlog.get_logger()

@@ -8,6 +8,7 @@ from attrs import frozen
 from events import snapshot
 from events.catalog import Record
 from events.digest import digest
+from events.files import beside
 from events.fold import fold
 from events.ids import BEGINNING, Position
 from events.log import GENESIS, PAGE, CorruptLog, Entry, LogFromTheFuture, subjects, verified
@@ -86,7 +87,7 @@ def in_time(entries: Iterable[Entry]) -> Iterator[Entry]:
 def _snapshots(reader: SqliteReader, warn: Warn) -> dict[Position, str]:
     """The digests of those that are said to be of this log."""
     digests = {}
-    for path in snapshot.found(reader.path.parent / DIRECTORY):
+    for path in snapshot.found(beside(reader.path, DIRECTORY)):
         try:
             state = checked(reader, path)
             digests[state.position] = digest(state)
@@ -115,8 +116,15 @@ def read_singly(reader: SqliteReader) -> Iterator[Entry]:
 
 
 def _found_rightly(reader: SqliteReader, page: list[Entry], after: Position) -> Iterator[Entry]:
-    """Readers of one build or worker rely on what the log has beside the text."""
-    for entry, found_by in zip(page, reader.read_subjects(after, len(page)), strict=True):
+    """Readers of one build or worker rely on what the table has, of archived records too."""
+    rows, archived = reader.rows(after, page[-1].record.position), reader.meta().archived
+    for entry in page:
         yield entry  # whoever takes it checks it first
-        if found_by != subjects(entry.record):
-            raise CorruptLog(f"record {entry.record.position} was altered: it is not found by its subject")
+        position, row = entry.record.position, rows.get(entry.record.position)
+        if row is None:
+            if position > archived:
+                raise CorruptLog(f"record {position} is missing")
+        elif (row.build, row.worker) != subjects(entry.record):
+            raise CorruptLog(f"record {position} was altered: it is not found by its subject")
+        elif (row.text.encode(), row.chain) != (entry.text, entry.chain):
+            raise CorruptLog(f"record {position} is not the same in the table and in the archive")

@@ -146,6 +146,11 @@ def read_head(text: bytes) -> Head:
         raise Unreadable(f"not a record: {error}") from error
 
 
+def quoted(text: str) -> bytes:
+    """A text as it stands in a record's text."""
+    return _write_json(text)
+
+
 def unknown_fields(record: Record, text: bytes) -> set[str]:
     """What the text, in today's format, says that this version does not know of."""
     known = {"position", "at", "type", "format", *(field.name for field in attrs.fields(type(record.event)))}

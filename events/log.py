@@ -88,6 +88,14 @@ class Readable(Protocol):
         ...
 
 
+class Chained(Readable, Protocol):
+    """A log that knows its chain hash at any position."""
+
+    def chain_at(self, position: Position) -> bytes:
+        """The chain hash of the record there; empty if there is none."""
+        ...
+
+
 class Log(Readable, Protocol):
     """Appends are all or nothing, and durable on return."""
 

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
 
 from events import snapshot
 from events.fold import replay
 from events.ids import BEGINNING, Position
-from events.log import Readable, read_records
+from events.log import Chained, read_records
 from events.snapshot import BadSnapshot
 from events.state import State
 
@@ -18,14 +17,6 @@ from events.state import State
 DIRECTORY = "snapshots"
 
 Warn = Callable[[Path, str], object]
-
-
-class Chained(Readable, Protocol):
-    """A log that knows its chain hash at any position."""
-
-    def chain_at(self, position: Position) -> bytes:
-        """The chain hash of the record there; empty if there is none."""
-        ...
 
 
 def restore(

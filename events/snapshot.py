@@ -7,7 +7,6 @@ A line of JSON, the head, then the state in pieces, then the SHA-256 of all of i
 State or of a build's Graph, or of a large one so many items; msgspec writes and reads them by their types.
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -21,6 +20,7 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from events.files import make_directory, write_durably
 from events.ids import BuildId, Position
 from events.state import Graph, State
 
@@ -65,19 +65,10 @@ def write(directory: Path, state: State, chain: bytes) -> Path:
     The older ones go, up to a few.
     """
     path = directory / NAME.format(position=state.position)
-    draft = directory / f".{path.name}.{os.getpid()}"
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        with draft.open("wb") as file:
-            file.writelines(parts(state, chain))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    make_directory(directory)
+    write_durably(path, parts(state, chain))
     for old in found(directory)[KEPT:]:
         old.unlink(missing_ok=True)
-    _sync(directory)
     return path
 
 
@@ -200,11 +191,3 @@ def _restore(kind: Any, value: Any) -> Any:
     """What msgspec has no word for."""
     assert kind.__origin__ is OrderedDict, f"{kind} cannot be kept in a snapshot"
     return OrderedDict(value)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,17 +9,19 @@ import errno
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
+from attrs import evolve
 
-from events import codec
+from events import codec, segments
 from events.catalog import EVENTS, CoordinatorStarted, Record
 from events.codec import FromTheFuture, Unreadable, decode, decode_rows, decode_typed, encode, read_head
+from events.files import beside, make_directory
 from events.ids import BEGINNING, BuildId, Position
 from events.log import (
     GENESIS,
@@ -37,7 +39,8 @@ from events.log import (
     subjects,
 )
 from events.query import Move, Query, Scanned, divided
-from events.sqlite_meta import Meta, check_formats, mark_format
+from events.segments import Archive
+from events.sqlite_meta import Meta, check_formats, mark_archived, mark_format, mark_pruned
 from events.sqlite_query import INDEX, moves, statement
 from events.wal import HEADER, WriteAheadLog
 
@@ -71,10 +74,30 @@ COLUMNS = "position, at, type, text, chain"
 PAGE_AFTER = (
     "SELECT position, at, type, text, chain FROM records WHERE position > ? ORDER BY position LIMIT ?"
 )
+ROW = "position, build, worker, text, chain"
 # The records that say in which format they are written, and those after them.
 MARKED = (
     "SELECT position, text FROM records WHERE type = 'CoordinatorStarted' OR position = 1 ORDER BY position"
 )
+SIZE = "SELECT ifnull(sum(octet_length(text)), 0) FROM records WHERE position > ?"
+LAST_WITHIN = (
+    "SELECT position, passed FROM"
+    " (SELECT position, sum(octet_length(text)) OVER (ORDER BY position) AS passed FROM records"
+    " WHERE position > ? AND position < (SELECT max(position) FROM records))"
+    " WHERE passed <= ? ORDER BY position DESC LIMIT 1"
+)
+FIRST_AT = "SELECT at FROM records WHERE position > ? ORDER BY position LIMIT 1"
+LAST_BEFORE = (
+    "SELECT position FROM records WHERE at < ? AND position < (SELECT max(position) FROM records)"
+    " ORDER BY position DESC LIMIT 1"
+)
+PRUNE = "DELETE FROM records WHERE position > ? AND position <= ? AND build IS NULL"
+PRUNE_BUILD = (
+    "DELETE FROM records WHERE position IN"
+    " (SELECT position FROM records WHERE build = ? AND position <= ? ORDER BY position LIMIT ?)"
+)
+# Records that one transaction lets go of: a few milliseconds.
+PRUNED_MAX = 2000
 BUSY_MILLISECONDS = 5000
 # The file never shrinks by itself; a checkpoint every 16 MiB keeps the write-ahead log short.
 CHECKPOINT_PAGES = 4000
@@ -83,12 +106,22 @@ _NOT_ALONE = "{path} is written by another process too, which does not see our l
 _FULL = (errno.EDQUOT, errno.EFBIG)
 
 
+class Row(NamedTuple):
+    """What the table has of a record: by what it is found, its text and hash."""
+
+    build: str | None
+    worker: str | None
+    text: str
+    chain: bytes
+
+
 class SqliteLog:
     """The one writer of a log file."""
 
     def __init__(self, path: Path) -> None:
         """Open or create; raises `LogLocked`, `CorruptLog`, `LogFromTheFuture`, `LogError`."""
         self.path = path
+        self._archive = Archive(beside(path, segments.DIRECTORY))
         self._lock = _lock(path)
         try:
             with _translated(path):
@@ -137,18 +170,61 @@ class SqliteLog:
         self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
     ) -> list[Entry]:
         with _translated(self.path):
-            return _read(self._connection, self._meta, after, subject, limit)
+            return _read(self._connection, self._meta, self._archive, after, subject, limit)
 
     def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
         with _translated(self.path):
-            return _records(self._connection, self._meta, after, limit)
+            return _records(self._connection, self._meta, self._archive, after, limit)
 
     def head(self) -> Position:
         return self._head
 
+    @property
+    def archived(self) -> Position:
+        """The last position that is in the archive; 0 if none is."""
+        return self._meta.archived
+
     def chain_at(self, position: Position) -> bytes:
         with _translated(self.path):
-            return _chain_at(self._connection, position)
+            return _chain_at(self._connection, self._meta, self._archive, position)
+
+    def missing(self) -> tuple[Position, Position] | None:
+        """The first stretch of records that ought to be in the archive and is not, if there is one."""
+        return self._archive.missing(BEGINNING, self._meta.archived)
+
+    def note_archived(self, upto: Position) -> None:
+        """The records up to here are in durable segments: `pruning` may let go of them."""
+        assert self._meta.archived <= upto < self._head, f"{upto} cannot be the last that is archived"
+        chain = self.chain_at(upto)
+        if upto > self._meta.archived and self._archive.end(self._meta.archived, upto) != chain:
+            raise CorruptLog(f"{beside(self.path, segments.DIRECTORY)} is the archive of another log")
+        with self._writing(), self._alone():
+            mark_archived(self._connection, upto, chain)
+        self._meta = evolve(self._meta, archived=upto, archived_chain=chain)
+
+    def pruning(self, kept: Container[BuildId]) -> Iterator[int]:
+        """Let go, step by step, of archived records that are not of the builds to be kept.
+
+        Each step is a small transaction, and says of how many records at most. Of a build the oldest go
+        first: as long as its first record is here, all are.
+        """
+        while self._meta.pruned < self._meta.archived:
+            upto = Position(min(self._meta.pruned + PRUNED_MAX, self._meta.archived))
+            with self._writing(), self._alone():
+                self._connection.execute(PRUNE, (self._meta.pruned, upto))
+                mark_pruned(self._connection, upto)
+            self._meta = evolve(self._meta, pruned=upto)
+            yield PRUNED_MAX
+        with _translated(self.path):
+            builds = _archived_builds(self._connection, self._meta.archived)
+        for build in builds:
+            while build not in kept:
+                with self._writing(), self._alone():
+                    self._connection.execute(PRUNE_BUILD, (build, self._meta.archived, PRUNED_MAX))
+                    count = self._connection.changes()
+                if not count:
+                    break
+                yield count
 
     def close(self) -> None:
         self._connection.close()
@@ -173,6 +249,14 @@ class SqliteLog:
                 self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             raise
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """A transaction; raises `LogLocked` if somebody else has written since we did."""
+        with _transaction(self._connection):
+            if _last(self._connection) != (self._head, self._chain):
+                raise LogLocked(_NOT_ALONE.format(path=self.path))
+            yield
+
     def _shorten(self) -> None:
         """Copy a write-ahead log that has become long to where it belongs.
 
@@ -192,9 +276,13 @@ class SqliteLog:
 class SqliteReader:
     """A look at a log file that somebody else may be writing."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `LogError` if there is no log at `path`, `LogFromTheFuture` if it is a newer one."""
+    def __init__(self, path: Path, archive: Archive | None = None) -> None:
+        """Raises `LogError` if there is no log at `path`, `LogFromTheFuture` if it is a newer one.
+
+        Readers that share an `archive` unpack less.
+        """
         self.path = path
+        self._archive = archive or Archive(beside(path, segments.DIRECTORY))
         with _translated(path):
             if not path.exists():
                 raise LogError(f"there is no log at {path}")
@@ -207,41 +295,74 @@ class SqliteReader:
     def read(
         self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
     ) -> list[Entry]:
-        with _translated(self.path):
-            return _read(self._connection, Meta.read(self._connection), after, subject, limit)
+        with self._looking() as meta:
+            return _read(self._connection, meta, self._archive, after, subject, limit)
 
     def records(self, after: Position = BEGINNING, limit: int = PAGE) -> list[Record]:
-        with _translated(self.path):
-            return _records(self._connection, Meta.read(self._connection), after, limit)
+        with self._looking() as meta:
+            return _records(self._connection, meta, self._archive, after, limit)
 
     def head(self) -> Position:
         with _translated(self.path):
             return _last(self._connection)[0]
 
     def chain_at(self, position: Position) -> bytes:
-        with _translated(self.path):
-            return _chain_at(self._connection, position)
+        with self._looking() as meta:
+            return _chain_at(self._connection, meta, self._archive, position)
 
-    def read_subjects(self, after: Position, limit: int = PAGE) -> list[tuple[str | None, str | None]]:
-        """By which build and worker the records beyond `after` are found, as `subjects` of each."""
+    def meta(self) -> Meta:
+        """What the file says of itself."""
+        with self._looking() as meta:
+            return meta
+
+    def beyond(self, bytes_kept: int) -> tuple[Position, int]:
+        """The last record before the newest ones that make up so many bytes of text, and the bytes before.
+
+        Of what is not archived; the position is 0 if all of it is no more than that.
+        """
+        with self._looking() as meta:
+            [(size,)] = self._connection.execute(SIZE, (meta.archived,))
+            if size > bytes_kept:
+                for position, passed in self._connection.execute(
+                    LAST_WITHIN, (meta.archived, size - bytes_kept)
+                ):
+                    return Position(position), passed
+        return BEGINNING, 0
+
+    def oldest(self) -> float | None:
+        """The time of the first record that is not archived, in seconds since 1970; None if there is none."""
+        with self._looking() as meta:
+            for (at,) in self._connection.execute(FIRST_AT, (meta.archived,)):
+                return float(at)
+            return None
+
+    def before(self, at: float) -> Position:
+        """The last record that is older than this and is not the log's last; 0 if there is none."""
+        with self._looking():
+            for (position,) in self._connection.execute(LAST_BEFORE, (at,)):
+                return Position(position)
+            return BEGINNING
+
+    def rows(self, after: Position, upto: Position) -> dict[Position, Row]:
+        """What the table has of the records between these positions."""
         with _translated(self.path):
             rows = self._connection.execute(
-                "SELECT build, worker FROM records WHERE position > ? ORDER BY position LIMIT ?",
-                (after, limit),
+                f"SELECT {ROW} FROM records WHERE position > ? AND position <= ?",  # noqa: S608  # words of ours
+                (after, upto),
             )
-            return [(build, worker) for build, worker in rows]
+            return {Position(position): Row(*row) for position, *row in rows}
 
     def search(self, query: Query) -> list[Record]:
         with _translated(self.path):
-            return divided(query, self._read_through(), Scanned(self).search, self._search)
+            return divided(query, self._read_through(query.subject), Scanned(self).search, self._search)
 
     def texts(self, query: Query) -> list[str]:
         with _translated(self.path):
-            return divided(query, self._read_through(), Scanned(self).texts, self._texts)
+            return divided(query, self._read_through(query.subject), Scanned(self).texts, self._texts)
 
     def moves(self, build: BuildId, upto: Position) -> list[Move]:
         with _translated(self.path):
-            if self._read_through():
+            if self._read_through(Subject.build(build)):
                 return Scanned(self).moves(build, upto)
             return list(self._connection.execute(*moves(self._connection, build, upto)))
 
@@ -258,10 +379,22 @@ class SqliteReader:
     def close(self) -> None:
         self._connection.close()
 
-    def _read_through(self) -> Position:
-        """Up to where what is looked for has to be read for, since the indexes know other words for it."""
-        upto = Meta.read(self._connection).old_upto
-        return _last(self._connection)[0] if upto is None else upto
+    @contextmanager
+    def _looking(self) -> Iterator[Meta]:
+        """One moment of the file: what it says of its archive is true of its table."""
+        with _translated(self.path):
+            self._connection.execute("BEGIN")
+            try:
+                yield Meta.read(self._connection)
+            finally:
+                self._connection.execute("COMMIT")
+
+    def _read_through(self, subject: Subject | None) -> Position:
+        """Up to where all has to be read, since the indexes lack it or know other words for it."""
+        meta = Meta.read(self._connection)
+        if meta.old_upto is None:
+            return _last(self._connection)[0]
+        return max(meta.old_upto, BEGINNING if _is_whole(self._connection, subject) else meta.archived)
 
     def _search(self, query: Query) -> list[Record]:
         return decode_rows(self._connection.execute(*statement(query)))
@@ -298,21 +431,8 @@ def _statement(rows: int) -> str:
 
 
 def _lock(path: Path) -> "_Lock":
-    _make_directory(path.parent)
+    make_directory(path.parent)
     return _Lock(path.with_name(path.name + ".lock"))
-
-
-def _make_directory(path: Path) -> None:
-    """With all that lead to it, each under a name that survives a power cut."""
-    if path.is_dir():
-        return
-    _make_directory(path.parent)
-    path.mkdir(exist_ok=True)
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
 
 
 class _Lock:
@@ -393,16 +513,47 @@ def _last(connection: apsw.Connection) -> tuple[Position, bytes]:
     return BEGINNING, GENESIS
 
 
-def _chain_at(connection: apsw.Connection, position: Position) -> bytes:
+def _chain_at(connection: apsw.Connection, meta: Meta, archive: Archive, position: Position) -> bytes:
     """The hash up to a record; empty if there is none there."""
     for (chain,) in connection.execute("SELECT chain FROM records WHERE position = ?", (position,)):
         return bytes(chain)
-    return b""
+    if position == meta.archived:
+        return meta.archived_chain if position else b""
+    return archive.chain_at(position, meta.archived) if 0 < position < meta.archived else b""
+
+
+def _archived_builds(connection: apsw.Connection, upto: Position) -> list[BuildId]:
+    """The builds of which the table has records up to a position."""
+    builds, after = list[BuildId](), ""
+    next_ = "SELECT build FROM records WHERE build > ? ORDER BY build, position LIMIT 1"
+    first = "SELECT 1 FROM records WHERE build = ? AND position <= ? LIMIT 1"
+    while found := [*connection.execute(next_, (after,))]:
+        [(after,)] = found
+        if [*connection.execute(first, (after, upto))]:
+            builds.append(BuildId(after))
+    return builds
+
+
+def _is_whole(connection: apsw.Connection, subject: Subject | None) -> bool:
+    """Does the table have all records of the subject, archived or not?"""
+    if subject is None or subject.kind != "build":
+        return False
+    first = "SELECT type FROM records WHERE build = ? ORDER BY position LIMIT 1"
+    return [*connection.execute(first, (subject.id,))] == [("BuildStarted",)]
 
 
 def _read(
-    connection: apsw.Connection, meta: Meta, after: Position, subject: Subject | None, limit: int
+    connection: apsw.Connection,
+    meta: Meta,
+    archive: Archive,
+    after: Position,
+    subject: Subject | None,
+    limit: int,
 ) -> list[Entry]:
+    entries: list[Entry] = []
+    if after < meta.archived and not _is_whole(connection, subject):
+        entries = archive.entries(after, meta.archived, meta, subject, limit)
+        after, limit = meta.archived, limit - len(entries)
     where = f"AND {subject.kind} = ?" if subject else ""
     values = (after, subject.id, limit) if subject else (after, limit)
     rows = connection.execute(
@@ -410,14 +561,16 @@ def _read(
         values,
     )
     if meta.is_old(Position(after + 1)):
-        return [_entry_of(meta, *row) for row in rows]
-    return [_entry(*row) for row in rows]
+        return entries + [_entry_of(meta, *row) for row in rows]
+    return entries + [_entry(*row) for row in rows]
 
 
-def _records(connection: apsw.Connection, meta: Meta, after: Position, limit: int) -> list[Record]:
-    previous = _chain_at(connection, after) or GENESIS
-    if meta.is_old(Position(after + 1)):
-        entries = _read(connection, meta, after, None, limit)
+def _records(
+    connection: apsw.Connection, meta: Meta, archive: Archive, after: Position, limit: int
+) -> list[Record]:
+    previous = _chain_at(connection, meta, archive, after) or GENESIS
+    if after < meta.archived or meta.is_old(Position(after + 1)):
+        entries = _read(connection, meta, archive, after, None, limit)
         check_chain(((e.record.position, e.text, e.chain) for e in entries), previous, after)
         return [entry.record for entry in entries]
     rows: list[Any] = connection.execute(PAGE_AFTER, (after, limit)).fetchall()

@@ -1,31 +1,44 @@
-"""What a log file says of itself beside its records: in which formats they are written."""
+"""What a log file says of itself beside its records: in which formats they are, and which are archived."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Self
 
 import apsw
-from attrs import frozen
+from attrs import evolve, frozen
 
 from events import codec
 from events.codec import read_head
 from events.ids import BEGINNING, Position
-from events.log import CorruptLog, LogFromTheFuture
+from events.log import GENESIS, CorruptLog, LogFromTheFuture
 
 _FORMAT = "format "
+_ARCHIVED, _CHAIN, _PRUNED = "archived", "archived chain", "pruned"
 
 
 @frozen
 class Meta:
-    """`formats`: each format that was written in, after the first, with its first position; both rise."""
+    """`formats`: each format that was written in, after the first, with its first position; both rise.
+
+    Records up to `archived`, which has the hash `archived_chain`, are in segments, and not all of them in the
+    table any more: up to `pruned` it has only those of some builds.
+    """
 
     formats: tuple[tuple[int, Position], ...] = ()
+    archived: Position = BEGINNING
+    archived_chain: bytes = GENESIS
+    pruned: Position = BEGINNING
 
     @classmethod
     def read(cls, connection: apsw.Connection) -> Self:
         """Raises `CorruptLog`, `LogFromTheFuture`."""
         rows = dict(connection.execute("SELECT key, value FROM meta"))
-        return cls(_formats(rows))
+        try:
+            archived, pruned = (Position(int(rows.get(key, "0"))) for key in (_ARCHIVED, _PRUNED))
+            chain = bytes.fromhex(rows.get(_CHAIN, GENESIS.hex()))
+        except ValueError as error:
+            raise CorruptLog(f"what the log says of its archive is damaged: {error}") from error
+        return cls(_formats(rows), archived, chain, pruned)
 
     @property
     def newest(self) -> int:
@@ -48,7 +61,18 @@ class Meta:
         return self.formats[place - 1][0] if place else 1
 
     def with_format(self, format_: int, first: Position) -> "Meta":
-        return Meta((*self.formats, (format_, first)))
+        return evolve(self, formats=(*self.formats, (format_, first)))
+
+
+def mark_archived(connection: apsw.Connection, position: Position, chain: bytes) -> None:
+    """The table may let go of the records up to here."""
+    _put(connection, _ARCHIVED, str(position))
+    _put(connection, _CHAIN, chain.hex())
+
+
+def mark_pruned(connection: apsw.Connection, position: Position) -> None:
+    """The table has let go of all up to here that are of no build."""
+    _put(connection, _PRUNED, str(position))
 
 
 def mark_format(connection: apsw.Connection, format_: int, first: Position) -> None:
@@ -58,14 +82,20 @@ def mark_format(connection: apsw.Connection, format_: int, first: Position) -> N
 
 
 def check_formats(meta: Meta, texts: Iterable[tuple[Position, str]]) -> None:
-    """Raise `CorruptLog` unless the marks of these texts, in order, say of the formats what `meta` does."""
-    marked = Meta()
+    """Raise `CorruptLog` unless the marks of these texts, all beyond the archive, say what `meta` does."""
+    said = tuple(entry for entry in meta.formats if entry[1] > meta.archived)
+    marked = Meta(tuple(entry for entry in meta.formats if entry[1] <= meta.archived))
+    before = len(marked.formats)
     for position, text in texts:
         written_in = read_head(text.encode()).format
-        if written_in > marked.newest:
+        if position > meta.archived and written_in > marked.newest:
             marked = marked.with_format(written_in, position)
-    if marked != meta:
-        raise CorruptLog(f"the log says of its formats {meta.formats}, its records say {marked.formats}")
+    if marked.formats[before:] != said:
+        raise CorruptLog(f"the log says of its formats {said}, its records say {marked.formats[before:]}")
+
+
+def _put(connection: apsw.Connection, key: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
 
 
 def _formats(rows: dict[str, str]) -> tuple[tuple[int, Position], ...]:

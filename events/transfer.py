@@ -17,12 +17,23 @@ _CHAINED = re.compile(rb',"chain":"([0-9a-f]{64})"\}\Z')
 
 def dump(entry: Entry) -> bytes:
     """The entry as a line, without its end."""
-    return b'%b,"chain":"%b"}' % (entry.text[:-1], entry.chain.hex().encode())
+    return with_chain(entry.text, entry.chain)
+
+
+def with_chain(text: bytes, chain: bytes) -> bytes:
+    """A record's text with its hash, as a line."""
+    return b'%b,"chain":"%b"}' % (text[:-1], chain.hex().encode())
 
 
 def is_chained(line: bytes) -> bool:
     """Does the line carry a chain hash?"""
     return _CHAINED.search(line) is not None
+
+
+def split(line: bytes) -> tuple[bytes, bytes]:
+    """The record's text and its hash; no hash where there is none."""
+    found = _CHAINED.search(line)
+    return (line, b"") if found is None else (line[: found.start()] + b"}", bytes.fromhex(found[1].decode()))
 
 
 def load(lines: Iterable[bytes]) -> Iterator[Entry]:
@@ -57,12 +68,9 @@ def _parse_all(lines: Iterable[bytes], *, are_chained: bool) -> Iterator[Entry]:
 
 
 def _split(number: int, line: bytes, *, are_chained: bool) -> tuple[bytes, bytes]:
-    """The record's text and its hash; no hash where there is none."""
-    found = _CHAINED.search(line)
-    if are_chained and not found:
+    text, hash_ = split(line)
+    if are_chained and not hash_:
         raise CorruptLog(f"record {number} was altered: its line has no chain hash")
-    if found and not are_chained:
+    if hash_ and not are_chained:
         raise CorruptLog(f"record 1 was altered: its line has no chain hash, that of record {number} has one")
-    if found is None:
-        return line, b""
-    return line[: found.start()] + b"}", bytes.fromhex(found[1].decode())
+    return text, hash_

@@ -51,7 +51,9 @@ FORBIDDEN = {
 # The modules of the core that touch a disk.
 ALLOWED = {
     "events.sqlite": {"os", "socket", "pathlib", "fcntl"},
-    "events.snapshot": {"os", "pathlib"},
+    "events.files": {"os", "pathlib"},
+    "events.snapshot": {"pathlib"},
+    "events.segments": {"pathlib"},
     "events.restore": {"pathlib"},
 }
 THIRD_PARTY = {

@@ -12,6 +12,8 @@ DAMAGE = "tests/crash/test_damage.py"
 TWO = "tests/crash/test_two_coordinators.py"
 SQLITE = "tests/events/test_sqlite.py"
 LOG = "tests/events/test_log.py"
+FILES = "tests/events/test_files.py"
+SEGMENTS = "tests/events/test_segments.py"
 SNAPSHOT = "tests/events/test_snapshot.py"
 AUDIT = "tests/events/test_audit.py"
 DECIDE = "tests/events/decide"
@@ -110,6 +112,42 @@ MUTANTS = (
         "            pass\n",
         (SQLITE,),
     ),
+    # --- the archive
+    Mutant(
+        "the segment before its records go",
+        "events/sqlite.py",
+        "        if upto > self._meta.archived and self._archive.end(self._meta.archived, upto) != chain:\n",
+        "        if False:\n",
+        (SEGMENTS,),
+    ),
+    Mutant(
+        "the sync of a segment before it has its name",
+        "events/files.py",
+        "            os.fsync(file.fileno())\n",
+        "",
+        (FILES,),
+    ),
+    Mutant(
+        "the sync of a segment's name",
+        "events/files.py",
+        "        draft.unlink(missing_ok=True)\n    sync_directory(path.parent)\n",
+        "        draft.unlink(missing_ok=True)\n",
+        (FILES,),
+    ),
+    Mutant(
+        "the last chain hash of a segment",
+        "events/segments.py",
+        "    if not chain or chain != ending:\n",
+        "    if False:\n",
+        (SEGMENTS,),
+    ),
+    Mutant(
+        "the chain of what is archived",
+        "events/segments.py",
+        "    whole = verified(entries, log.chain_at(after) or GENESIS, after)\n",
+        "    whole = entries\n",
+        (SEGMENTS,),
+    ),
     Mutant(
         "the check of the chain as the log is replayed",
         "events/log.py",
@@ -124,6 +162,13 @@ MUTANTS = (
         "WHEN new.position <> ifnull((SELECT max(position) FROM records), 0) + 1\n",
         "WHEN new.position < 0\n",
         (SQLITE, TWO),
+    ),
+    Mutant(
+        "the look whether somebody else wrote before records are let go of",
+        "events/sqlite.py",
+        "            if _last(self._connection) != (self._head, self._chain):\n",
+        "            if False:\n",
+        (SEGMENTS,),
     ),
     Mutant(
         "the lock",

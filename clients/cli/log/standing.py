@@ -11,6 +11,7 @@ from clients.cli.log.options import Moment
 from clients.cli.log.showing import moment
 from clients.cli.texts import columns, duration, plain, short
 from events.audit import fold_entry
+from events.files import beside
 from events.ids import Position
 from events.log import read_all
 from events.query import position_at
@@ -50,7 +51,7 @@ def replayed(reader: SqliteReader, at: Moment | None) -> State:
         upto = Position(at.position or 0) if at.seconds is None else position_at(reader, at.seconds)
     if upto > reader.head():
         raise usage(f"the log ends at position {reader.head()}", fix="choose one up to that")
-    state = latest(reader, reader.path.parent / DIRECTORY, upto=upto) or State()
+    state = latest(reader, beside(reader.path, DIRECTORY), upto=upto) or State()
     for entry in read_all(reader, state.position):
         if entry.record.position > upto:
             break
