@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from clients.cli.log import deciding
+from clients.cli.log import deciding, putting_away
 from clients.cli.log.options import LOG, Moment, Source, position_or_time, source_options
 from clients.cli.verbs import Verb, json_option
 
@@ -41,6 +41,7 @@ def command(ctx: click.Context) -> None:
 
 for verb in deciding.VERBS:
     command.add_command(verb)
+command.add_command(putting_away.archive)
 
 build_option = click.option("--build", metavar="BUILD", default="", help="Only what is about this build.")
 
@@ -229,17 +230,18 @@ def export(*, source: Source, build: str) -> int:
     cls=Verb,
     examples=(
         "terzetto log import log.jsonl --log copy.sqlite3",
+        "terzetto log import archive/*.jsonl.gz --log old.sqlite3",
         "ssh farm terzetto log export | terzetto log import - --log farm.sqlite3",
     ),
     after="A line that was altered, moved or removed is refused with exit code 65.",
 )
-@click.argument("lines", metavar="SOURCE")
+@click.argument("lines", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--log", type=LOG, required=True, help="The log to make; must not exist.")
 @json_option
-def import_(*, lines: str, log: Path, as_json: bool) -> int:
+def import_(*, lines: tuple[str, ...], log: Path, as_json: bool) -> int:
     """Make a log from an export.
 
-    SOURCE is a file of JSON lines; `-` reads stdin.
+    SOURCE is a file of JSON lines, `-` reads stdin; or archived segments, in order.
     """
     from clients.cli.log import keeping
 

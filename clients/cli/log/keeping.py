@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -12,11 +12,12 @@ from clients.cli import exits, printing
 from clients.cli.exits import Failure
 from clients.cli.log import reading
 from clients.cli.texts import count
+from events import segments
 from events.audit import audit_file
 from events.ids import BEGINNING
 from events.log import PAGE, CorruptLog, Subject, read_all
 from events.sqlite import SqliteLog, SqliteReader
-from events.transfer import dump, is_chained, load
+from events.transfer import dump, is_chained, load, with_chain
 
 STDIN = "-"
 # No record is as long; what is, is no log.
@@ -43,16 +44,16 @@ def export(reader: SqliteReader, build: str) -> int:
     return 0
 
 
-def import_(source: str, path: Path, *, as_json: bool) -> int:
+def import_(sources: Sequence[str], path: Path, *, as_json: bool) -> int:
     """A log at `path` of the lines; nothing is there if any of them is bad."""
     if path.exists():
         raise Failure(exits.BAD_FILE, f"{path} exists", fix="name a log that does not exist yet")
-    with _opened(source) as file, _made(path) as log:
+    with _made(path) as log:
         try:
-            are_chained = _store(file, log)
+            are_chained = _store(chain.from_iterable(map(_lines_of, sources)), log)
         except CorruptLog as error:
             fix = "export all of the log again; nothing was imported"
-            raise Failure(exits.CORRUPT_LOG, f"{source}: {error}", fix=fix) from error
+            raise Failure(exits.CORRUPT_LOG, f"{' '.join(sources)}: {error}", fix=fix) from error
         records = log.head()
     if not are_chained:
         printing.note("the lines carry no chain hashes: what was altered before was not found")
@@ -85,9 +86,17 @@ def _made(path: Path) -> Iterator[SqliteLog]:
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
-def _store(file: BinaryIO, log: SqliteLog) -> bool:
+def _lines_of(source: str) -> Iterator[bytes]:
+    """The lines of an export, or of what a segment of the archive stands for."""
+    with _opened(source) as file:
+        if source != STDIN and segments.is_segment(file.peek(2)):  # type: ignore[attr-defined]  # it is buffered
+            yield from (with_chain(text, hash_) for text, hash_ in segments.read(Path(source)))
+        else:
+            yield from _lines(file)
+
+
+def _store(lines: Iterator[bytes], log: SqliteLog) -> bool:
     """Append all lines, a page at a time; returns whether they carry chain hashes."""
-    lines = _lines(file)
     first = next(lines, None)
     if first is None:
         raise CorruptLog("there is no record in it")
