@@ -13,6 +13,7 @@ import trio
 
 from clients.server import serve
 from coordinator import alarm
+from coordinator.archiving import archive_forever
 from coordinator.attendance import Attendance
 from coordinator.blobs import BlobStore
 from coordinator.closing import close_outputs_forever
@@ -23,7 +24,7 @@ from coordinator.heartbeats import Heartbeats
 from coordinator.http.site import application
 from coordinator.inspection import inspect_forever
 from coordinator.journal import Journal
-from coordinator.keeper import Keeper
+from coordinator.keeper import Fresh, Keeper
 from coordinator.output import OutputStore
 from coordinator.parts import Parts
 from coordinator.platform import Platform
@@ -33,6 +34,7 @@ from coordinator.snapshots import take_snapshots_forever
 from coordinator.sources import Sources
 from events.commands import StartCoordinator
 from events.errors import Rejected
+from events.ids import BEGINNING
 from events.log import LogFull
 
 log = structlog.get_logger()
@@ -83,6 +85,7 @@ async def _run(
     task_status: trio.TaskStatus[str],
 ) -> None:
     await journal.load()
+    journal.floor = keeper.archived() if keeper else BEGINNING
     async with trio.open_nursery() as storage:
         await storage.start(journal.commit_forever)
         core = Coordinator(journal, now=platform.clock(not_before=journal.state.at), new_id=platform.new_id)
@@ -134,6 +137,7 @@ async def _serve(
         await services.start(Retention(parts.core, _limits(config)).look_forever)
         if parts.keeper is not None:
             await services.start(take_snapshots_forever, parts.core, parts.keeper, config.snapshot_records)
+            await services.start(archive_forever, parts.core, parts.keeper, _fresh(config))
         async with trio.open_nursery() as front:
             urls = await front.start(_listen, parts, platform, drained)
             log.info("serving", url=urls[0], position=parts.journal.durable)
@@ -151,6 +155,10 @@ def _limits(config: CoordinatorConfig) -> Limits:
     return Limits(
         builds=config.builds_kept, jobs=config.jobs_kept, seconds=config.days_kept * SECONDS_PER_DAY
     )
+
+
+def _fresh(config: CoordinatorConfig) -> Fresh:
+    return Fresh(bytes=config.fresh_megabytes << 20, seconds=config.fresh_days * SECONDS_PER_DAY)
 
 
 async def _listen(

@@ -17,7 +17,8 @@ class CoordinatorConfig:
     often an idle stream says how far it has come; `drain_seconds`: how long streams and held heartbeats
     get to end by themselves on a stop, `grace_seconds` everything else. `snapshot_records`: after how many
     records a snapshot of the state is taken. `builds_kept`, `jobs_kept`, `days_kept`: how many builds that
-    have ended are known, with how many jobs in all, and for how long.
+    have ended are known, with how many jobs in all, and for how long. `fresh_megabytes`, `fresh_days`: how
+    much of the log, and for how long, is not archived yet.
     """
 
     bind: str = "127.0.0.1:8470"
@@ -33,6 +34,8 @@ class CoordinatorConfig:
     builds_kept: int = field(default=1000, validator=validators.ge(0))
     jobs_kept: int = field(default=100_000, validator=validators.ge(0))
     days_kept: float = field(default=30.0, validator=_positive)
+    fresh_megabytes: int = field(default=32, validator=validators.ge(1))
+    fresh_days: float = field(default=1.0, validator=_positive)
     client_grace_seconds: float = 10.0
     progress_seconds: float = field(default=15.0, validator=_positive)
     drain_seconds: float = 0.5

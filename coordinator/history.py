@@ -2,17 +2,25 @@
 
 import trio
 
+from coordinator.builds import resolve
+from coordinator.core import Coordinator
 from coordinator.journal import Journal
-from events.errors import MALFORMED, Rejected
+from coordinator.keeper import Keeper
+from events.errors import BUILD_FORGOTTEN, BUILD_UNKNOWN, HISTORY_ARCHIVED, MALFORMED, Rejected
 from events.fold import replay
-from events.ids import BEGINNING, BuildId, JobId, Position
+from events.ids import BEGINNING, BuildId, JobId, Position, is_hex40
+from events.log import Subject
+from events.query import Query
 from events.state import State
 from events.why import Explanation, why
 
 
-async def state_at(journal: Journal, position: Position) -> State:
-    """The state after the record at `position`; raises `Rejected` if there is none yet."""
+async def state_at(journal: Journal, position: Position, keeper: Keeper | None = None) -> State:
+    """The state after the record at `position`; raises `Rejected` if there is none yet, or no longer one."""
     _check(journal, position)
+    check_floor(journal, position)
+    if keeper is not None:
+        return await journal.run_sync(keeper.state_at, position)
     state, after = State(), BEGINNING
     while after < position:
         page = await journal.read(after)
@@ -20,6 +28,31 @@ async def state_at(journal: Journal, position: Position) -> State:
         after = page.upto
         await trio.lowlevel.checkpoint()  # a page may come from memory, and heartbeats must not wait
     return state
+
+
+def check_floor(journal: Journal, position: Position) -> None:
+    """Refuse what asks for records that are archived: they are read in another way."""
+    if position < journal.floor:
+        first = journal.floor + 1
+        reason = f"records up to {journal.floor} are archived, the first one here is {first}"
+        raise Rejected(HISTORY_ARCHIVED, reason, first_position=first)
+
+
+async def find(core: Coordinator, name: str) -> BuildId:
+    """The build of this id or unambiguous prefix; raises `Rejected`, also if it was forgotten."""
+    try:
+        return await core.view(lambda state: resolve(state, name))
+    except Rejected as refusal:
+        if refusal.code is BUILD_UNKNOWN and is_hex40(name):
+            await _check_forgotten(core.journal, BuildId(name))
+        raise
+
+
+async def _check_forgotten(journal: Journal, build: BuildId) -> None:
+    """As far as the table still says so; the archive is not searched for whoever makes up an id."""
+    query = Query(upto=journal.durable, after=journal.floor, subject=Subject.build(build), limit=1)
+    if await journal.look(lambda log: log.search(query)):
+        raise Rejected(BUILD_FORGOTTEN, f"build {build} ended, and is no longer in the coordinator's memory")
 
 
 async def explanation(journal: Journal, build: BuildId, job: JobId, position: Position) -> Explanation:

@@ -9,6 +9,7 @@ was refused never happened, reads go on, and writes resume when there is room. A
 ends the process: its outcome is unknown, and the next process finds out by reading.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -49,6 +50,19 @@ class _Batch:
     dropped: bool = False
 
 
+@define(eq=False)
+class _Chore:
+    step: Callable[[], object]
+    done: trio.Event = Factory(trio.Event)
+    value: object = None
+    error: LogFull | None = None
+
+    def result(self) -> object:
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
 class Journal:
     """The event log as the running coordinator sees it. `state` may run ahead of `durable`."""
 
@@ -74,11 +88,13 @@ class Journal:
         self.durable = BEGINNING
         self.is_full = False
         self.is_stopping = False
+        # Up to here the log's table is not whole any more: the archive is.
+        self.floor = BEGINNING
         # When the commit under way began (trio's clock); None between commits.
         self.commit_began: float | None = None
         self._log = log
         self._reader = reader
-        self._run_sync = run_sync
+        self.run_sync = run_sync
         self._has_room = has_room
         self._restore = restore or partial(replayed, log)
         self._page = page
@@ -87,12 +103,13 @@ class Journal:
         self._staged = _Batch()
         self._flying = _Batch()
         self._work = trio.Event()
+        self._chores: deque[_Chore] = deque()
         self._grown: dict[Subject | None, trio.Event] = {}
         self._bug: Exception | None = None
 
     async def load(self) -> None:
         """Replay the log into `state`."""
-        self.state = await self._run_sync(self._restore)
+        self.state = await self.run_sync(self._restore)
         self.durable = self._log.head()
         self._recent = self._make_recent(self.durable)
 
@@ -106,6 +123,10 @@ class Journal:
                 raise self._bug
             if self._staged.records:
                 await self._commit()
+            if self._chores:
+                await self._do(self._chores.popleft())
+            if self._chores:
+                self._work.set()
 
     def give_up(self, bug: Exception) -> None:
         """`state` can no longer be trusted: store nothing more, end the process, let the next one replay."""
@@ -129,6 +150,14 @@ class Journal:
         if records:
             self._stage(records)
 
+    async def between_commits(self, step: Callable[[], object]) -> object:
+        """Have the log's writer do something else; raises what that raises. It must be quick."""
+        chore = _Chore(step)
+        self._chores.append(chore)
+        self._work.set()
+        await chore.done.wait()  # bounded by the commits before it
+        return chore.result()
+
     async def settled(self) -> bool:
         """Wait until all that `state` says now is durable; False if some of it was dropped instead."""
         batch = self._staged if self._staged.records else self._flying
@@ -151,13 +180,13 @@ class Journal:
         head, limit = self.durable, limit or self._page
         found = self._recent.after(after, subject, limit)
         if found is None:
-            read = await self._run_sync(self._reader.read, after, subject, limit)
+            read = await self.run_sync(self._reader.read, after, subject, limit)
             found = [entry for entry in read if entry.record.position <= head]
         return Page(found, found[-1].record.position if len(found) == limit else head)
 
     async def look(self, find: Callable[[Searchable], T]) -> T:
         """What somebody finds who searches in the log, which takes its time and holds up nobody."""
-        return await self._run_sync(find, self._reader)
+        return await self.run_sync(find, self._reader)
 
     def stop_followers(self) -> None:
         """Let every follower see that the coordinator stops."""
@@ -169,12 +198,19 @@ class Journal:
         self._work.set()
         return self._staged
 
+    async def _do(self, chore: "_Chore") -> None:
+        try:
+            chore.value = await self.run_sync(chore.step)
+        except LogFull as error:
+            chore.error = error
+        chore.done.set()
+
     async def _commit(self) -> None:
         batch = self._flying = self._staged
         self._staged = _Batch()
         self.commit_began = trio.current_time()
         try:
-            texts = await self._run_sync(self._log.append, batch.records)
+            texts = await self.run_sync(self._log.append, batch.records)
         except LogFull as error:
             await self._survive_full_disk(batch, error)
             return
@@ -202,12 +238,12 @@ class Journal:
     async def _survive_full_disk(self, batch: _Batch, error: LogFull) -> None:
         log.error("disk full, refusing writes", error=str(error), dropped=len(batch.records))
         self.is_full = True
-        self.state = await self._run_sync(self._restore)
+        self.state = await self.run_sync(self._restore)
         for lost in (batch, self._staged):
             lost.dropped = True
             lost.stored.set()
         self._staged = _Batch()
-        while not await self._run_sync(self._has_room):
+        while not await self.run_sync(self._has_room):
             await trio.sleep(PROBE_SECONDS)  # nobody tells us when space becomes free
         self.is_full = False
         log.info("disk has room again, accepting writes")

@@ -1,18 +1,21 @@
-"""What is kept beside the log, and the process that makes it: snapshots, so that the next start is quick."""
+"""What is kept beside the log, and the process that makes it: snapshots of its state, and its archive."""
 
 import json
 import subprocess
 import sys
+from collections.abc import Container, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 import trio
 
-from events import snapshot
-from events.ids import Position
-from events.log import Chained
+from events import segments, snapshot
+from events.files import beside
+from events.ids import BuildId, Position
 from events.restore import DIRECTORY, restore
+from events.sqlite import SqliteLog, SqliteReader
 from events.state import State
 
 log = structlog.get_logger()
@@ -20,6 +23,13 @@ log = structlog.get_logger()
 
 class KeepingFailed(Exception):
     """The process that should have done it did not; the text is its last word."""
+
+
+class Fresh(NamedTuple):
+    """What is not archived: so many bytes of text, of the newest records, for so long (seconds)."""
+
+    bytes: int
+    seconds: float
 
 
 class Keeper(Protocol):
@@ -40,28 +50,86 @@ class Keeper(Protocol):
         """
         ...
 
+    def state_at(self, position: Position) -> State:
+        """What the records up to there add up to. Blocks."""
+        ...
+
+    def archived(self) -> Position:
+        """The last position that is archived; 0 if none is."""
+        ...
+
+    async def archive(self, fresh: Fresh, now: float) -> Position:
+        """Make segments of what is too much or too old; returns up to where they are.
+
+        `let_go` is then to be called with that. Raises `KeepingFailed`.
+        """
+        ...
+
+    def let_go(self, upto: Position, kept: Container[BuildId]) -> Iterator[object]:
+        """Let the log's table lose, step by step, what is archived and not of the builds to be kept.
+
+        Each step is one of the log's writer, and blocks for some milliseconds.
+        """
+        ...
+
 
 class FileKeeper:
-    """Of a log file: the snapshots are in a directory beside it."""
+    """Of a log file: snapshots and archive are in directories beside it."""
 
-    def __init__(self, path: Path, writer: Chained) -> None:
+    def __init__(self, path: Path, writer: SqliteLog) -> None:
         self._path = path
-        self._snapshots = path.parent / DIRECTORY
+        self._snapshots = beside(path, DIRECTORY)
         self._log = writer
 
     def restore(self) -> State:
-        return restore(self._log, self._snapshots, _warn)
+        state = restore(self._log, self._snapshots, _warn)
+        if lost := self._log.missing():
+            log.warning("the archive is not whole: put its files back", first=lost[0], last=lost[1])
+        return state
 
     def last_snapshot(self) -> Position:
         paths = snapshot.found(self._snapshots)
         return snapshot.position_of(paths[0]) if paths else Position(0)
 
     async def take_snapshot(self) -> str:
-        said = await _run("snapshot", self._path, self._snapshots)
+        said = await _run("snapshot", self._path)
         if "contradiction" in said:
             return str(said["contradiction"])
         log.info("snapshot taken", **said)
         return ""
+
+    def state_at(self, position: Position) -> State:
+        with closing(SqliteReader(self._path)) as reader:
+            return restore(reader, self._snapshots, upto=position)
+
+    def archived(self) -> Position:
+        return self._log.archived
+
+    async def archive(self, fresh: Fresh, now: float) -> Position:
+        upto, how = await trio.to_thread.run_sync(self.surplus, fresh, now)
+        if upto <= self._log.archived:
+            return self._log.archived
+        segments.put_aside(beside(self._path, segments.DIRECTORY), self._log.archived)
+        said = await _run("archive", self._path, str(upto), how)
+        return Position(said["upto"])
+
+    def surplus(self, fresh: Fresh, now: float) -> tuple[Position, str]:
+        """Up to where there is too much, in whole segments; or what is too old, in any. Blocks."""
+        with closing(SqliteReader(self._path)) as reader:
+            last, size = reader.beyond(fresh.bytes)
+            if size >= segments.BYTES_MAX:
+                return last, "whole"
+            oldest = reader.oldest()
+            if oldest is not None and oldest < now - 2 * fresh.seconds:
+                return reader.before(now - fresh.seconds), "partial"
+            return Position(0), "whole"
+
+    def let_go(self, upto: Position, kept: Container[BuildId]) -> Iterator[object]:
+        if upto > self._log.archived:
+            self._log.note_archived(upto)
+            log.info("archived", upto=upto)
+            yield upto
+        yield from self._log.pruning(kept)
 
 
 async def _run(*arguments: str | Path) -> Any:

@@ -7,20 +7,24 @@ it is told to do, and how it says what became of it, is `coordinator.keeper`'s b
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from events import snapshot
-from events.restore import restore
+from events import segments, snapshot
+from events.files import beside
+from events.ids import Position
+from events.restore import DIRECTORY, restore
 from events.sqlite import SqliteReader
 from events.validate import Inconsistent, validate
 
 NICENESS = 19
 
 
-def take_snapshot(log: Path, directory: Path) -> dict[str, Any]:
+def take_snapshot(log: Path) -> dict[str, Any]:
     """Fold what came since the last snapshot, see whether it makes sense, and keep it if it does."""
+    directory = beside(log, DIRECTORY)
     with closing(SqliteReader(log)) as reader:
         state = restore(reader, directory, upto=reader.head())
         try:
@@ -31,12 +35,20 @@ def take_snapshot(log: Path, directory: Path) -> dict[str, Any]:
     return {"position": state.position, "bytes": path.stat().st_size}
 
 
-VERBS = {"snapshot": take_snapshot}
+def archive(log: Path, upto: str, how: str) -> dict[str, Any]:
+    """Make segments of what is not archived yet, up to a position; `how` is `whole` or `partial`."""
+    with closing(SqliteReader(log)) as reader:
+        directory, after = beside(log, segments.DIRECTORY), reader.meta().archived
+        is_partial = how == "partial"
+        return {"upto": segments.store(reader, directory, after, Position(int(upto)), is_partial=is_partial)}
 
 
-def main(verb: str, *paths: str) -> None:
+VERBS: dict[str, Callable[..., dict[str, Any]]] = {"snapshot": take_snapshot, "archive": archive}
+
+
+def main(verb: str, log: str, *arguments: str) -> None:
     os.nice(NICENESS)
-    sys.stdout.write(json.dumps(VERBS[verb](*map(Path, paths))) + "\n")
+    sys.stdout.write(json.dumps(VERBS[verb](Path(log), *arguments)) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,13 @@ from coordinator.disk import RunSync, in_thread
 from coordinator.journal import PROBE_BYTES
 from coordinator.keeper import FileKeeper, Keeper
 from coordinator.recent import Recent
+from events import segments
 from events.catalog import Record
+from events.files import beside
 from events.ids import BEGINNING, BuildId, Position
 from events.log import PAGE, Entry, Log, Subject
 from events.query import Move, Query, Searchable
+from events.segments import Archive
 from events.sqlite import SqliteLog, SqliteReader
 
 
@@ -82,6 +85,7 @@ class _FileReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._archive = Archive(beside(path, segments.DIRECTORY))
 
     def read(
         self, after: Position = BEGINNING, subject: Subject | None = None, limit: int = PAGE
@@ -110,4 +114,4 @@ class _FileReader:
             return reader.moves(build, upto)
 
     def _reader(self) -> "closing[SqliteReader]":
-        return closing(SqliteReader(self._path))
+        return closing(SqliteReader(self._path, self._archive))

@@ -65,15 +65,25 @@ UNSOUND = Code(
     "the coordinator contradicts itself",
     "restart it; if that does not help, report it",
 )
+HISTORY_ARCHIVED = Code(
+    "TZ-1019",
+    Family.GONE,
+    "these records are archived",
+    "begin at the position that is named, or look at all of the log with `terzetto log`",
+)
+BUILD_FORGOTTEN = Code(
+    "TZ-1020", Family.GONE, "the build was forgotten", "its records stay: look at them with `terzetto log`"
+)
 INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
 
 CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}
 
 
 class Rejected(Exception):
-    """A wish that cannot be granted; `reason` says why in this case."""
+    """A wish that cannot be granted; `reason` says why in this case, `more` what a program can use of it."""
 
-    def __init__(self, code: Code, reason: str = "") -> None:
+    def __init__(self, code: Code, reason: str = "", **more: object) -> None:
         super().__init__(f"{code.title}: {reason}" if reason else code.title)
         self.code = code
         self.reason = reason or code.title
+        self.more = more

@@ -29,6 +29,8 @@ TABLES: Mapping[str, Mapping[str, type]] = {
         "builds_kept": int,
         "jobs_kept": int,
         "days_kept": float,
+        "fresh_megabytes": int,
+        "fresh_days": float,
     },
     "up": {"workers": int, "slots": int},
     "worker": {

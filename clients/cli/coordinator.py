@@ -87,6 +87,22 @@ def server_options(function: F) -> F:
             show_default=True,
             help="Likewise, if they ended more days ago.",
         ),
+        click.option(
+            "--fresh-megabytes",
+            type=click.IntRange(1),
+            envvar="TERZETTO_FRESH_MEGABYTES",
+            default=32,
+            show_default=True,
+            help="Of the log, archive (compress) what is older than so much of it.",
+        ),
+        click.option(
+            "--fresh-days",
+            type=click.FloatRange(0, min_open=True),
+            envvar="TERZETTO_FRESH_DAYS",
+            default=1.0,
+            show_default=True,
+            help="Likewise, once a day, what is older than this.",
+        ),
     )
     for option in reversed(options):
         function = option(function)

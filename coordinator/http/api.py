@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as Redirect
 from clients import codec
 from clients.server import receive_body
 from coordinator.builds import resolve
-from coordinator.history import explanation, state_at
+from coordinator.history import explanation, find, state_at
 from coordinator.http import views
 from coordinator.http.errors import answer_json, as_rejected, describe
 from coordinator.output import OutputGap
@@ -61,11 +61,11 @@ def _add_builds(api: Blueprint, parts: Parts) -> None:
     @api.get("/builds/<name>")
     async def build(name: str) -> Response:
         if "at" in request.args:
-            old = await state_at(parts.journal, Position(number("at", 0)))
+            old = await state_at(parts.journal, Position(number("at", 0)), parts.keeper)
             return await _large_json(parts, views.build(old, resolve(old, name)))
-        return await _large_json(
-            parts, await parts.core.view(lambda state: views.build(state, resolve(state, name)))
-        )
+        id_ = await find(parts.core, name)
+        now = await parts.core.view(lambda state: views.build(state, resolve(state, id_)))
+        return await _large_json(parts, now)
 
     @api.post("/builds/<name>/cancel")
     async def cancel(name: str) -> Response:

@@ -57,6 +57,7 @@ def answer_json(error: Rejected, status: int | None = None, **more: object) -> R
         "message": str(error),
         "reason": error.reason,
         "fix": code.fix,
+        **error.more,
         **more,
     }
     log.info("refused", code=code.code, reason=error.reason, operation_id=body["operation_id"])

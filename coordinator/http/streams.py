@@ -7,6 +7,7 @@ has come. Whoever reads slowly lags behind and harms nobody: nothing is queued f
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import trio
 from quart import Blueprint, Response, request, websocket
@@ -14,15 +15,16 @@ from quart.wrappers import Request as HttpRequest
 from quart.wrappers import Websocket
 
 from clients.codec import dumps
-from coordinator.builds import resolve
 from coordinator.follow import TICK_SECONDS, Follower
+from coordinator.history import check_floor, find
 from coordinator.http.errors import answer_json
 from coordinator.parts import Parts
 from events import codec
 from events.catalog import EVENTS
 from events.errors import MALFORMED, Rejected
 from events.ids import BuildId, Position
-from events.log import Entry, subjects
+from events.log import Entry, Readable, subjects
+from events.transfer import dump
 
 LINES = "application/x-ndjson"
 SSE = "text/event-stream"
@@ -42,6 +44,14 @@ def blueprint(parts: Parts) -> Blueprint:
     @live.get("/events")
     async def events() -> Response:
         return await _http(parts, None)
+
+    @live.get("/log")
+    async def export() -> Response:
+        try:
+            after = Position(_position(request.args.get("after")))
+        except Rejected as error:
+            return answer_json(error)
+        return Response(_export(parts, after, parts.journal.durable), content_type=LINES)
 
     @live.websocket("/builds/<name>/events")
     async def build_socket(name: str) -> Response | None:
@@ -127,6 +137,18 @@ async def _chunks(
             await trio.sleep(TICK_SECONDS)
 
 
+async def _export(parts: Parts, after: Position, upto: Position) -> AsyncIterator[bytes]:
+    """The log up to now as `terzetto log export` has it, the archive included."""
+    while after < upto:
+        page = await parts.journal.look(partial(_exported, after, upto))
+        after = Position(after + len(page))
+        yield b"".join(page)
+
+
+def _exported(after: Position, upto: Position, log: Readable) -> list[bytes]:
+    return [dump(entry) + b"\n" for entry in log.read(after) if entry.record.position <= upto]
+
+
 def _attendance(parts: Parts, build: BuildId | None) -> AbstractContextManager[None]:
     return nullcontext() if build is None else parts.attendance.attend(build)
 
@@ -153,7 +175,9 @@ async def _follower(
     after = Position(_position(asked.args.get("after") or asked.headers.get("Last-Event-ID")))
     if after > parts.journal.durable:
         raise Rejected(MALFORMED, f"after={after} is beyond the last record, {parts.journal.durable}")
-    build = None if name is None else await parts.core.view(lambda state: resolve(state, name))
+    build = None if name is None else await find(parts.core, name)
+    if build is None:
+        check_floor(parts.journal, after)
     return build, Follower(parts.journal, after, build, wanted=_filter(asked))
 
 

@@ -24,7 +24,7 @@ def main() -> None:
             gc.collect()
             measure(path, "")
             watch = Stopwatch()
-            take_snapshot(path, data / DIRECTORY)
+            take_snapshot(path)
             report("snapshot taken", watch.seconds, "s")
             measure(path, ", with snapshot")
 

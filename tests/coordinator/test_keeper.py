@@ -1,6 +1,7 @@
 """Snapshots of a running coordinator: taken by another process, now and then, and good for a start."""
 
 import os
+from collections.abc import Container, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,13 +11,13 @@ from attrs import define
 from trio.testing import MockClock
 
 from coordinator import keeping
-from coordinator.keeper import FileKeeper, KeepingFailed
+from coordinator.keeper import FileKeeper, Fresh, KeepingFailed
 from coordinator.snapshots import take_snapshots_forever
 from events import snapshot
 from events.catalog import CoordinatorStarted
 from events.codec import decode
 from events.fold import replay
-from events.ids import Position
+from events.ids import BuildId, Position
 from events.restore import DIRECTORY
 from events.sqlite import SqliteLog
 from events.state import State
@@ -47,6 +48,18 @@ class Notes:
 
     def last_snapshot(self) -> Position:
         return Position(self.last)
+
+    def state_at(self, position: Position) -> State:
+        return State()
+
+    def archived(self) -> Position:
+        return Position(0)
+
+    async def archive(self, fresh: Fresh, now: float) -> Position:
+        return Position(0)
+
+    def let_go(self, upto: Position, kept: Container[BuildId]) -> Iterator[object]:
+        return iter(())
 
     async def take_snapshot(self) -> str:
         self.core_at.append(int(trio.current_time()))
@@ -177,7 +190,7 @@ def test_it_makes_way_for_everybody_else(
         log.append(HISTORY)
     asked: list[int] = []
     monkeypatch.setattr(os, "nice", asked.append)
-    keeping.main("snapshot", str(path), str(path.parent / DIRECTORY))
+    keeping.main("snapshot", str(path))
     assert asked == [19]
     assert f'"position": {len(HISTORY)}' in capsys.readouterr().out
 

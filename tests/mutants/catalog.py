@@ -70,23 +70,23 @@ MUTANTS = (
     Mutant(
         "streams only of what is durable",
         "coordinator/journal.py",
-        "            texts = await self._run_sync(self._log.append, batch.records)\n",
+        "            texts = await self.run_sync(self._log.append, batch.records)\n",
         "            from events.codec import encode\n"
         "            self._publish(batch.records, [encode(record) for record in batch.records])\n"
-        "            texts = await self._run_sync(self._log.append, batch.records)\n",
+        "            texts = await self.run_sync(self._log.append, batch.records)\n",
         (JOURNAL,),
     ),
     Mutant(
         "the end after a failed write",
         "coordinator/journal.py",
-        "        except LogFull as error:\n",
-        "        except Exception as error:\n",
+        "        except LogFull as error:\n            await",
+        "        except Exception as error:\n            await",
         (JOURNAL, KERNEL),
     ),
     Mutant(
         "the state rebuilt after a full disk",
         "coordinator/journal.py",
-        "        self.state = await self._run_sync(self._restore)\n        for lost",
+        "        self.state = await self.run_sync(self._restore)\n        for lost",
         "        for lost",
         (JOURNAL,),
     ),

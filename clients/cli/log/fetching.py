@@ -13,8 +13,11 @@ from clients.codec import Malformed
 from clients.live import SILENCE_SECONDS
 from events.catalog import Record
 from events.codec import FromTheFuture, Unreadable, decode, encode
-from events.log import PAGE, LogFromTheFuture
+from events.log import PAGE, Entry, LogFromTheFuture
 from events.sqlite import SqliteLog
+from events.transfer import load
+
+ARCHIVED = 410
 
 
 @frozen(kw_only=True)
@@ -27,6 +30,36 @@ class _Mark:
 
 async def fetch(api: Api, path: Path) -> int:
     """Make a log at `path` of all records up to now. Raises `Unreachable`, `Refused`, `Malformed`."""
+    try:
+        await _fetch_told(api, path)
+    except wire.Refused as refusal:
+        if refusal.status != ARCHIVED:
+            raise
+        await _fetch_exported(api, path)
+    return 0
+
+
+async def _fetch_exported(api: Api, path: Path) -> None:
+    """As its coordinator has it, archived records included, each with its chain hash."""
+    lines = path.with_suffix(".jsonl")
+    async with api.client.request("GET", "/api/log", timeout_seconds=ANSWER_SECONDS) as response:
+        await response.require(200)
+        with lines.open("wb") as file:  # nothing else wants this thread
+            source = response.lines()
+            while (line := await _next(source, is_open=False)) is not None:
+                file.write(line + b"\n")
+    with lines.open("rb") as file, contextlib.closing(SqliteLog(path)) as log:  # likewise
+        batch: list[Entry] = []
+        for entry in load(line.removesuffix(b"\n") for line in file):
+            batch.append(entry)
+            if len(batch) == PAGE:
+                log.copy(batch)
+                batch = []
+        log.copy(batch)
+
+
+async def _fetch_told(api: Api, path: Path) -> None:
+    """As it tells its records to whoever follows them; the chain is made anew."""
     reply = await api.client.call("GET", "/api/workers", timeout_seconds=ANSWER_SECONDS)
     head = read(codec.loads(reply.raise_for_status().body), _Mark).position
     with contextlib.closing(SqliteLog(path)) as log:
@@ -37,7 +70,6 @@ async def fetch(api: Api, path: Path) -> int:
                 log.append(batch)  # nothing else wants this thread
                 batch = []
         log.append(batch)
-    return 0
 
 
 async def _records(client: wire.Client, head: int) -> AsyncIterator[Record]:
@@ -50,7 +82,7 @@ async def _records(client: wire.Client, head: int) -> AsyncIterator[Record]:
         await response.require(200)
         lines = response.lines()
         while position < head:
-            line = await _next(lines)
+            line = await _next(lines) or b""
             mark = read(codec.loads(line), _Mark)
             if mark.type == "Progress":
                 continue
@@ -60,11 +92,14 @@ async def _records(client: wire.Client, head: int) -> AsyncIterator[Record]:
             yield _parsed(line)
 
 
-async def _next(lines: wire.Lines) -> bytes:
+async def _next(lines: wire.Lines, *, is_open: bool = True) -> bytes | None:
+    """The next line; None after the last one, unless the stream must not end before we end it."""
     with trio.move_on_after(SILENCE_SECONDS):
         try:
             return await anext(lines)
         except StopAsyncIteration:
+            if not is_open:
+                return None
             raise wire.Unreachable("the stream of records broke off") from None
     raise wire.Unreachable(f"no sign of life for {SILENCE_SECONDS:g} s")
 
