@@ -32,6 +32,13 @@ class Fresh(NamedTuple):
     seconds: float
 
 
+class Sample(NamedTuple):
+    """State as it was live, at a position that is durable."""
+
+    position: Position
+    digest: str
+
+
 class Keeper(Protocol):
     """Looks after a log that a coordinator writes."""
 
@@ -43,9 +50,10 @@ class Keeper(Protocol):
         """Up to where a start would not have to replay; 0 without a snapshot. (A look into a directory.)"""
         ...
 
-    async def take_snapshot(self) -> str:
+    async def take_snapshot(self, live: Sample | None) -> str:
         """Make one of all that is durable, unless State contradicts itself: then returns how.
 
+        Of `live`, if there is one: that the log adds up to another digest there is such a contradiction, too.
         Raises `KeepingFailed`.
         """
         ...
@@ -91,8 +99,8 @@ class FileKeeper:
         paths = snapshot.found(self._snapshots)
         return snapshot.position_of(paths[0]) if paths else Position(0)
 
-    async def take_snapshot(self) -> str:
-        said = await _run("snapshot", self._path)
+    async def take_snapshot(self, live: Sample | None) -> str:
+        said = await _run("snapshot", self._path, *map(str, live or ()))
         if "contradiction" in said:
             return str(said["contradiction"])
         log.info("snapshot taken", **said)

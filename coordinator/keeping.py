@@ -13,26 +13,39 @@ from pathlib import Path
 from typing import Any
 
 from events import segments, snapshot
+from events.digest import digest
 from events.files import beside
 from events.ids import Position
 from events.restore import DIRECTORY, restore
 from events.sqlite import SqliteReader
+from events.state import State
 from events.validate import Inconsistent, validate
 
 NICENESS = 19
 
 
-def take_snapshot(log: Path) -> dict[str, Any]:
-    """Fold what came since the last snapshot, see whether it makes sense, and keep it if it does."""
+def take_snapshot(log: Path, position: str = "", live: str = "") -> dict[str, Any]:
+    """Fold what came since the last snapshot, see whether it makes sense, and keep it if it does.
+
+    Up to a position, where State had the digest `live`; or all that there is.
+    """
     directory = beside(log, DIRECTORY)
     with closing(SqliteReader(log)) as reader:
-        state = restore(reader, directory, upto=reader.head())
-        try:
-            validate(state)
-        except Inconsistent as error:
-            return {"position": state.position, "contradiction": str(error)}
+        state = restore(reader, directory, upto=Position(int(position)) if position else reader.head())
+        if problem := _problem(state, live):
+            return {"position": state.position, "contradiction": problem}
         path = snapshot.write(directory, state, reader.chain_at(state.position))
     return {"position": state.position, "bytes": path.stat().st_size}
+
+
+def _problem(state: State, live: str) -> str:
+    if live and digest(state) != live:
+        return f"up to {state.position} the log adds up to another state"
+    try:
+        validate(state)
+    except Inconsistent as error:
+        return str(error)
+    return ""
 
 
 def archive(log: Path, upto: str, how: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from coordinator import archiving, retention
 from coordinator.archiving import archive, archive_forever
-from coordinator.keeper import FileKeeper, Fresh, KeepingFailed
+from coordinator.keeper import FileKeeper, Fresh, KeepingFailed, Sample
 from events import segments
 from events.audit import audit_file
 from events.fold import replay
@@ -105,7 +105,7 @@ class Notes:
     def last_snapshot(self) -> Position:
         return Position(0)
 
-    async def take_snapshot(self) -> str:
+    async def take_snapshot(self, live: Sample | None) -> str:
         return ""
 
     def state_at(self, position: Position) -> State:

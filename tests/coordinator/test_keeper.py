@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 import trio
-from attrs import define
+from attrs import Factory, define
 from trio.testing import MockClock
 
-from coordinator import keeping
-from coordinator.keeper import FileKeeper, Fresh, KeepingFailed
+from coordinator import keeping, snapshots
+from coordinator.keeper import FileKeeper, Fresh, KeepingFailed, Sample
 from coordinator.snapshots import take_snapshots_forever
 from events import snapshot
 from events.catalog import CoordinatorStarted
 from events.codec import decode
+from events.digest import digest
 from events.fold import replay
 from events.ids import BuildId, Position
 from events.restore import DIRECTORY
@@ -42,6 +43,7 @@ class Notes:
     last: int = 0
     problem: str = ""
     error: Exception | None = None
+    samples: list[Sample | None] = Factory(list)
 
     def restore(self) -> State:
         return State()
@@ -61,7 +63,8 @@ class Notes:
     def let_go(self, upto: Position, kept: Container[BuildId]) -> Iterator[object]:
         return iter(())
 
-    async def take_snapshot(self) -> str:
+    async def take_snapshot(self, live: Sample | None) -> str:
+        self.samples.append(live)
         self.core_at.append(int(trio.current_time()))
         if self.error is not None:
             raise self.error
@@ -137,6 +140,23 @@ async def test_a_state_that_contradicts_itself_is_not_trusted(autojump_clock: Mo
         nursery.cancel_scope.cancel()
 
 
+async def test_the_state_is_shown_to_whoever_replays(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as that is quick."""
+    notes = Notes([])
+    async with running() as core, trio.open_nursery() as nursery:
+        await nursery.start(take_snapshots_forever, core, notes, 1)
+        await core.submit(beat())
+        await trio.sleep(10)
+        assert notes.samples.pop() == Sample(core.state.position, digest(core.state))
+        monkeypatch.setattr(snapshots, "SAMPLE_MAX", 0)
+        await build(core, new_job("a"))
+        await trio.sleep(10)
+        assert notes.samples.pop() is None
+        nursery.cancel_scope.cancel()
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "log.sqlite3"
@@ -148,10 +168,10 @@ async def test_another_process_takes_it(path: Path) -> None:
         keeper = FileKeeper(path, log)
         assert keeper.last_snapshot() == 0
         log.append(HISTORY[:-1])
-        assert await keeper.take_snapshot() == ""
+        assert await keeper.take_snapshot(None) == ""
         assert keeper.last_snapshot() == len(HISTORY) - 1
         log.append(HISTORY[-1:])
-        assert await keeper.take_snapshot() == ""
+        assert await keeper.take_snapshot(None) == ""
         assert keeper.last_snapshot() == len(HISTORY)
         assert in_order(keeper.restore()) == in_order(replay(HISTORY))
     head, _ = snapshot.read(snapshot.found(path.parent / DIRECTORY)[0])
@@ -163,14 +183,29 @@ async def test_it_looks_at_all_before_it_keeps_it(path: Path) -> None:
     end = next(record.position for record in HISTORY if type(record.event).__name__ == "JobAdded")
     with closing(SqliteLog(path)) as log:
         log.append(HISTORY[:end])
-        assert "jobs of build" in await FileKeeper(path, log).take_snapshot()
+        assert "jobs of build" in await FileKeeper(path, log).take_snapshot(None)
     assert snapshot.found(path.parent / DIRECTORY) == []
+
+
+async def test_it_holds_the_state_against_the_log(path: Path) -> None:
+    """At the state's own position, though the log has gone on since."""
+    end = HISTORY[40].position
+    right = Sample(end, digest(replay(HISTORY[:end])))
+    with closing(SqliteLog(path)) as log:
+        log.append(HISTORY)
+        wrong = right._replace(digest="0" * 64)
+        said = await FileKeeper(path, log).take_snapshot(wrong)
+        assert said == f"up to {end} the log adds up to another state"
+        assert snapshot.found(path.parent / DIRECTORY) == []
+        keeper = FileKeeper(path, log)
+        assert await keeper.take_snapshot(right) == ""
+        assert keeper.last_snapshot() == end
 
 
 async def test_its_last_words_are_passed_on(path: Path) -> None:
     """Here, that there is no log at all."""
     with closing(SqliteLog(path)) as log, pytest.raises(KeepingFailed, match="there is no log at"):
-        await FileKeeper(path.with_name("other.sqlite3"), log).take_snapshot()
+        await FileKeeper(path.with_name("other.sqlite3"), log).take_snapshot(None)
 
 
 async def test_a_stop_does_not_wait_for_it(path: Path) -> None:
@@ -179,7 +214,7 @@ async def test_a_stop_does_not_wait_for_it(path: Path) -> None:
         log.append(HISTORY)
         with trio.fail_after(10):
             with trio.move_on_after(0.05):
-                await FileKeeper(path, log).take_snapshot()
+                await FileKeeper(path, log).take_snapshot(None)
 
 
 def test_it_makes_way_for_everybody_else(

@@ -19,6 +19,7 @@ AUDIT = "tests/events/test_audit.py"
 DECIDE = "tests/events/decide"
 GOLDEN = "tests/events/test_golden.py"
 JOURNAL = "tests/coordinator/test_journal.py"
+KEEPER = "tests/coordinator/test_keeper.py"
 REST = ("tests/events", "tests/coordinator")
 
 
@@ -111,6 +112,13 @@ MUTANTS = (
         "                raise\n",
         "            pass\n",
         (SQLITE,),
+    ),
+    Mutant(
+        "the comparison of State with its log as a snapshot is made",
+        "coordinator/keeping.py",
+        "    if live and digest(state) != live:\n",
+        "    if False:\n",
+        (KEEPER,),
     ),
     # --- the archive
     Mutant(
