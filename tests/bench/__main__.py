@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import heartbeat, noop, replay, start, startup, true_jobs, why
+from tests.bench import heartbeat, idle, noop, replay, start, startup, true_jobs, why
 
 ALL = {
     "noop": noop.main,
@@ -11,6 +11,7 @@ ALL = {
     "replay": replay.main,
     "start": start.main,
     "why": why.main,
+    "idle": idle.main,
     "startup": startup.main,
 }
 
