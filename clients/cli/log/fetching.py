@@ -8,6 +8,7 @@ import trio
 from attrs import frozen
 
 from clients import codec, wire
+from clients.cli import printing
 from clients.cli.api import ANSWER_SECONDS, Api, read
 from clients.codec import Malformed
 from clients.live import SILENCE_SECONDS
@@ -17,7 +18,7 @@ from events.log import PAGE, Entry, LogFromTheFuture
 from events.sqlite import SqliteLog
 from events.transfer import load
 
-ARCHIVED = 410
+NOT_FOUND = 404
 
 
 @frozen(kw_only=True)
@@ -29,13 +30,17 @@ class _Mark:
 
 
 async def fetch(api: Api, path: Path) -> int:
-    """Make a log at `path` of all records up to now. Raises `Unreachable`, `Refused`, `Malformed`."""
+    """Make a log at `path` of all records up to now.
+
+    Raises `Unreachable`, `Refused`, `Malformed`; `CorruptLog` if what the coordinator has is not whole.
+    """
     try:
-        await _fetch_told(api, path)
-    except wire.Refused as refusal:
-        if refusal.status != ARCHIVED:
-            raise
         await _fetch_exported(api, path)
+    except wire.Refused as refusal:
+        if refusal.status != NOT_FOUND:
+            raise
+        printing.note("an older coordinator does not tell its chain hashes: only its file shows alterations")
+        await _fetch_told(api, path)
     return 0
 
 

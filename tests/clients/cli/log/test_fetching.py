@@ -1,6 +1,8 @@
 """A coordinator's own log, asked for over the network."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ from tests.clients.peers import Peer, serving
 from tests.coordinator.go import hex_id
 from tests.coordinator.live import running
 
+OLDER = "an older coordinator does not tell its chain hashes: only its file shows alterations\n"
 LINES = [encode(record) for record in history(FAIL)]
 
 
 class Streaming:
-    """Answers as a coordinator whose log holds `head` records and whose stream is `lines`."""
+    """Answers as an older coordinator whose log holds `head` records and whose stream is `lines`."""
 
     def __init__(self, lines: list[bytes], head: int) -> None:
         self.lines = lines
@@ -27,6 +30,9 @@ class Streaming:
         while (request := await peer.request()) is not None:
             if request[0].startswith("GET /api/workers"):
                 await peer.answer(json.dumps({"position": self.head, "workers": []}).encode())
+                continue
+            if request[0] == "GET /api/log":
+                await peer.answer(status=404)
                 continue
             assert request[0] == "GET /api/events?after=0"
             await peer.start()
@@ -53,12 +59,27 @@ async def test_a_coordinator_is_asked_as_its_file_is(tmp_path: Path) -> None:
             assert await terzetto("log", *verb, url=live.url) == await terzetto("log", *verb, *at)
 
 
-async def test_what_a_coordinator_cannot_show_is_said(tmp_path: Path) -> None:
-    """Its stream has no hashes, so those that are checked were made here."""
+async def test_what_was_altered_there_is_found(tmp_path: Path) -> None:
+    """Its hashes come with the records, so that one need not go where it runs."""
     async with running(tmp_path) as live:
+        await live.heartbeat()
+        whole = await terzetto("log", "verify", url=live.url)
+        assert whole == await terzetto("log", "verify", "--data", tmp_path)
+        with closing(sqlite3.connect(tmp_path / "log.sqlite3")) as connection:
+            connection.execute(
+                "UPDATE records SET at = at + 1, text = replace(text, '\"epoch\":1', '\"epoch\":2')"
+            )
+            connection.commit()
         done = await terzetto("log", "verify", url=live.url)
-        assert (done.code, done.out) == (0, (await terzetto("log", "verify", "--data", tmp_path)).out)
-    assert done.err == "a coordinator does not tell its chain hashes: only its file can show alterations\n"
+    assert (whole.code, done.code, done.out) == (0, 65, "")
+    assert "record 1 was altered" in done.err
+
+
+async def test_what_a_coordinator_cannot_show_is_said() -> None:
+    """An older one's stream has no hashes, so those that are checked were made here."""
+    async with serving(Streaming(LINES, len(LINES))) as url:
+        done = await terzetto("log", "verify", url=url)
+    assert (done.code, done.err) == (0, OLDER)
 
 
 async def test_marks_of_progress_are_no_records() -> None:
@@ -66,14 +87,14 @@ async def test_marks_of_progress_are_no_records() -> None:
     lines = [*LINES[:5], b'{"type":"Progress","position":5}', *LINES[5:]]
     async with serving(Streaming(lines, 20)) as url:
         done = await terzetto("log", "show", "--json", url=url)
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, OLDER)
     assert [each["position"] for each in objects(done.out)] == list(range(1, 21))
 
 
 async def test_an_empty_log_is_not_waited_for() -> None:
     async with serving(Streaming([], 0)) as url:
         done = await terzetto("log", "export", url=url)
-    assert done == (0, "", "")
+    assert done == (0, "", OLDER)
 
 
 @pytest.mark.parametrize(
