@@ -38,6 +38,11 @@ class Disk:
     def head(self) -> Position:
         return Position(len(self.entries))
 
+    @property
+    def is_at_risk(self) -> bool:
+        """Are there files that a power cut would tear?"""
+        return bool(self._synced)
+
     def fail(self) -> None:
         """As a write to the log does now."""
         if self.is_broken:

@@ -108,7 +108,11 @@ class Nemesis:
         await trio.lowlevel.checkpoint()
 
     async def _cut_power(self) -> None:
+        """Preferably while there is something to lose."""
         coordinator = self.world.coordinator
+        with trio.move_on_after(8.0):
+            while not coordinator.disk.is_at_risk:
+                await trio.sleep(0.05)
         await coordinator.kill(silently=True)
         coordinator.disk.cut_power(self.chance)
 
@@ -121,8 +125,9 @@ class Nemesis:
             self.chance.choice(files).unlink(missing_ok=True)
 
     async def _stop_coordinator(self) -> None:
+        """Whoever decides where requests go looks whether they still may go there."""
         self.world.coordinator.stop.set()
-        await trio.lowlevel.checkpoint()
+        await self.world.visitor.ask("GET", "/readyz")
 
     async def _slow_disk(self) -> None:
         disk = self.world.coordinator.disk

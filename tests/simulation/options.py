@@ -96,7 +96,7 @@ class Options:
             commit_seconds=chance.choice([0.0, 0.001, 0.05]),
             lease_seconds=chance.choice([3.0, 6.0, 10.0]),
             silence_seconds=chance.choice([4.0, 10.0]),
-            losses_max=chance.choice([2, 3, 100]),
+            losses_max=chance.choice([1, 2, 100]),
             client_grace_seconds=chance.choice([3.0, 10.0]),
             page=chance.choice([3, 50, 2000]),
             recent_records=chance.choice([5, 100, 50_000]),

@@ -103,12 +103,15 @@ class Visitor(Host):
     checks: Checks
 
     async def ask_forever(self) -> None:
-        async with self.open_client(ENDPOINT) as client:
-            while True:
-                await trio.sleep(self.chance.expovariate(1.0))
-                method, target, body = self._question()
-                with suppress(*TROUBLE):
-                    await client.call(method, target, body=body, timeout_seconds=5)
+        while True:
+            await trio.sleep(self.chance.expovariate(1.0))
+            await self.ask(*self._question())
+
+    async def ask(self, method: str, target: str, body: bytes = b"") -> None:
+        """Whatever the answer is."""
+        with suppress(*TROUBLE):
+            async with self.open_client(ENDPOINT) as client:
+                await client.call(method, target, body=body, timeout_seconds=5)
 
     def _question(self) -> tuple[str, str, bytes]:
         state = self.checks.shadow
@@ -123,6 +126,7 @@ class Visitor(Host):
             ("GET", f"/api/builds/{build}?at={self.chance.randint(0, self.checks.disk.head)}", b""),
             ("GET", f"/api/builds/{build}/jobs/{job}/output", b""),
             ("GET", f"/api/builds/{build}/artifacts/{job}", b""),
+            ("GET", f"/api/builds/{build}/artifacts/{'f' * 40}", b""),
             ("GET", "/api/workers", b""),
             ("GET", f"/api/workers/{worker}", b""),
             ("GET", "/api/nothing", b""),
@@ -136,6 +140,8 @@ class Visitor(Host):
             ("POST", "/heartbeat", b'{"WorkerID": "http://nobody", "FreeSlots": -1}'),
             ("PUT", f"/file?id={source}", b"another content"),
         ]
+        if state.leases and self.chance.random() < 0.2:
+            return "POST", f"/api/leases/{lease}/output?offset={1 << 20}", b"?"
         return self.chance.choice(questions)
 
     def _any(self, names: Sequence[str]) -> str:
@@ -150,8 +156,11 @@ class Liar(Host):
     slots: int = 2
     taken: list[tuple[str, str]] = field(factory=list)
     session: str = ""
+    # Stays, and has never heard of any lease that it was given.
+    is_forgetful: bool = False
 
     async def lie_forever(self) -> None:
+        self.is_forgetful = self.chance.random() < 0.7
         self.session = self.chance.choice(["", self.new_id(16)])
         async with self.open_client(ENDPOINT) as client:
             coordinator = DistbuildClient(client)
@@ -164,13 +173,16 @@ class Liar(Host):
                 self._take(answer)
 
     def _take(self, answer: HeartbeatResponse) -> None:
+        if self.is_forgetful:
+            return
         self.taken += [(spec.lease, spec.id) for spec in answer.jobs_to_run.values()]
 
     def _report(self) -> HeartbeatRequest:
         chance = self.chance
-        if self.session and chance.random() < 0.1:
+        whim = 0.0 if self.is_forgetful else 0.05
+        if self.session and chance.random() < 2 * whim:
             self.session = self.new_id(16)
-        running = chance.choice([None, (), tuple(job for _, job in self.taken)])
+        running = () if self.is_forgetful else chance.choice([None, (), tuple(job for _, job in self.taken)])
         return HeartbeatRequest(
             worker_id=self.url,
             session=self.session,
@@ -182,8 +194,8 @@ class Liar(Host):
             added_artifacts=tuple(self._jobs()),
             artifact_digests=dict.fromkeys(self._jobs(), "d" * 64) if self.session else {},
             dropped_artifacts=tuple(self._jobs()),
-            draining=chance.random() < 0.05,
-            leaving=chance.random() < 0.05,
+            draining=chance.random() < whim,
+            leaving=chance.random() < whim,
         )
 
     def _results(self) -> list[JobResult]:

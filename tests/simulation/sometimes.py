@@ -10,7 +10,7 @@ from collections import Counter
 from attrs import Factory, define
 
 from events.catalog import EVENTS, HeartbeatReceived, JobFailed, JobLeased, Record
-from events.errors import CATALOG, INTERNAL, SOURCE_IN_USE, UNSOUND
+from events.errors import BUILD_FORGOTTEN, CATALOG, HISTORY_ARCHIVED, INTERNAL, SOURCE_IN_USE, UNSOUND
 from tests.simulation.options import FAULTS
 
 _STATUS = re.compile(rb"HTTP/1\.1 [45]")
@@ -60,10 +60,10 @@ REASONS = {
     "BuildCancelled": ("its client went away",),
     "SourceDropped": ("missing on disk",),
 }
-# Nothing is forgotten within the time that a run takes. Who stores other contents under an id in use is
-# answered before it comes to that refusal, and the others are bugs.
+# Nothing is forgotten or archived within the time that a run takes. Who stores other contents under an id in
+# use is answered before it comes to that refusal, and the others are bugs.
 NEVER_EVENTS = {"BuildForgotten", "ResultsForgotten", "WorkerForgotten"}
-NEVER_REFUSALS = {SOURCE_IN_USE.code, INTERNAL.code, UNSOUND.code}
+NEVER_REFUSALS = {code.code for code in (SOURCE_IN_USE, HISTORY_ARCHIVED, BUILD_FORGOTTEN, INTERNAL, UNSOUND)}
 
 EXPECTED = (
     *(f"event: {name}" for name in EVENTS if name not in NEVER_EVENTS),
