@@ -37,7 +37,8 @@ export async function probe(path, signal) {
  * Follow a stream of records until it ends, over any number of connections.
  *
  * `load` fetches the present state and returns its position, or null when nothing will follow it; it is
- * asked again when `take` throws. `take(records)` returns the position it has come to, or null after the
+ * asked again when `take` throws. `check` tells, after a failure, whether there is still something to follow;
+ * without it the state is loaded anew, since what came meanwhile may be archived. `take(records)` returns the position it has come to, or null after the
  * last record. `link(state, retryAt, error)` hears connecting, live, reconnecting, ended and gone.
  */
 export async function follow({ load, check, path, take, link, signal }) {
@@ -45,8 +46,8 @@ export async function follow({ load, check, path, take, link, signal }) {
   let failures = 0;
   while (!signal.aborted) {
     try {
-      if (position === undefined) position = await load();
-      else if (failures) await check?.(); // a refused socket does not say why; a plain request does
+      if (position === undefined || (failures && !check)) position = await load();
+      else if (failures) await check(); // a refused socket does not say why; a plain request does
       if (position !== null) await listen();
       if (position === null) return link("ended");
     } catch (error) {
