@@ -8,11 +8,11 @@ from coordinator.journal import Journal
 from coordinator.keeper import Keeper
 from events.errors import BUILD_FORGOTTEN, BUILD_UNKNOWN, HISTORY_ARCHIVED, MALFORMED, Rejected
 from events.fold import replay
+from events.hindsight.why import Explanation, why
 from events.ids import BEGINNING, BuildId, JobId, Position, is_hex40
 from events.log import Subject
 from events.query import Query
 from events.state import State
-from events.why import Explanation, why
 
 
 async def state_at(journal: Journal, position: Position, keeper: Keeper | None = None) -> State:

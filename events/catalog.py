@@ -5,7 +5,7 @@ status of what it is about; bytes never enter the log (output and artifacts are 
 field with a default is left out of the log while it has it, so a new field never changes old records.
 
 Every command begins with an input fact, which holds all it brought that its consequences do not tell (see
-`events.inputs`); whatever a "why?" will need later is a reason code in the event that decided it.
+`events.hindsight.inputs`); whatever a "why?" will need later is a reason code in the event that decided it.
 """
 
 from typing import NamedTuple, TypeAlias, get_args

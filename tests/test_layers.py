@@ -188,6 +188,18 @@ def test_fold_and_decide_do_not_know_the_log() -> None:
     assert wrong == []
 
 
+def test_the_law_does_not_look_back() -> None:
+    """What explains the past for people can be taken away, and all else still runs."""
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if within(found.importer, "events")
+        and not within(found.importer, "events.hindsight")
+        and within(found.imported, "events.hindsight")
+    ]
+    assert wrong == []
+
+
 def test_fold_does_not_know_the_deciders() -> None:
     """Replay needs no decisions."""
     interpreter = ("events.fold", "events.folding", "events.state", "events.queue", "events.model")

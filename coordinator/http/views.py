@@ -7,12 +7,12 @@ from attrs import asdict
 
 from coordinator.parts import Parts
 from events.catalog import JobFailed
+from events.hindsight.why import Explanation
 from events.ids import BuildId, JobId, LeaseId
 from events.log import Subject
 from events.model import Build, Job, Result, Worker
 from events.state import Graph, State
 from events.transitions import JOB_ENDED, BuildStatus, JobStatus
-from events.why import Explanation
 
 READ_BYTES = 256 << 10
 # How long a follower of output waits before it looks whether the coordinator stops.

@@ -6,11 +6,11 @@ from pathlib import Path
 from events.catalog import Command, Record
 from events.commands import FinishUpload, Heartbeat, NewJob, Result, StartBuild, StartCoordinator
 from events.decide import Context, execute
+from events.hindsight.why import why
 from events.ids import BuildId, JobId, Position, WorkerId
 from events.query import Query
 from events.sqlite import SqliteLog, SqliteReader
 from events.state import State
-from events.why import why
 from tests.bench.measure import Stopwatch, percentile, report, scratch
 
 BUILDS = 12

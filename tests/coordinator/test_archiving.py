@@ -16,8 +16,8 @@ from coordinator import archiving, retention
 from coordinator.archiving import archive, archive_forever
 from coordinator.keeper import FileKeeper, Fresh, KeepingFailed, Sample
 from events import segments
-from events.audit import audit_file
 from events.fold import replay
+from events.hindsight.audit import audit_file
 from events.ids import BuildId, Position
 from events.log import LogFull, read_all
 from events.sqlite import SqliteLog, SqliteReader

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from clients.cli.root import run
-from events.audit import audit_file
 from events.codec import decode, encode
+from events.hindsight.audit import audit_file
 from events.log import LogFromTheFuture, read_all
 from events.sqlite import SqliteLog, SqliteReader
 from events.transfer import dump, load

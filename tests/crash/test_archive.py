@@ -11,7 +11,7 @@ from clients import wire
 from clients.cli.exits import Exit
 from coordinator.keeping import take_snapshot
 from events import segments, snapshot
-from events.audit import audit_file
+from events.hindsight.audit import audit_file
 from events.sqlite import SqliteReader
 from tests.crash.cradle import LOOK_SECONDS, Cradle, Life
 from tests.crash.peers import short_run

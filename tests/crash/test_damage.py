@@ -18,7 +18,7 @@ from events.fold import replay
 from events.ids import BlobDigest, Position, SourceId
 from events.log import LogError, read_all, verified
 from events.sqlite import SqliteLog
-from tests.events.test_audit import audited, everything
+from tests.events.hindsight.test_audit import audited, everything
 from tests.golden.scenarios import HERE
 
 NAME = "log.sqlite3"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from events.commands import Command, FinishUpload, Settings, StartBuild, StartCoordinator
+from events.hindsight.inputs import Given
+from events.hindsight.past import Absence, Outcome, Past, Shift
 from events.ids import JobId, WorkerId
-from events.inputs import Given
-from events.past import Absence, Outcome, Past, Shift
 from tests.events.story import BUILD
 
 SETTINGS = Settings(lease_seconds=10.0, worker_silence_seconds=15.0, cache_timeout=0.0, deps_timeout=0.5)

@@ -6,7 +6,7 @@ from events.catalog import Record
 from events.codec import encode
 from events.commands import Command
 from events.decide import execute
-from events.inputs import recover
+from events.hindsight.inputs import recover
 from events.state import State
 
 

@@ -9,10 +9,10 @@ import pytest
 from attrs import evolve
 
 from events import codec
-from events.audit import audit_file
 from events.catalog import CoordinatorStarted, HeartbeatReceived, JobReleased, Record, TimePassed
 from events.codec import decode, encode
 from events.fold import replay
+from events.hindsight.audit import audit_file
 from events.ids import BEGINNING, Position
 from events.log import CorruptLog, LogFromTheFuture, MemoryLog, Subject, read_all, read_records
 from events.query import MOVING, Query, Scanned

@@ -11,11 +11,11 @@ import pytest
 from attrs import evolve
 
 from events import segments, sqlite
-from events.audit import audit_file
 from events.catalog import HeartbeatReceived, Record, TimePassed
 from events.codec import decode
 from events.digest import digest
 from events.fold import replay
+from events.hindsight.audit import audit_file
 from events.ids import BEGINNING, BuildId, Position, WorkerId
 from events.log import CorruptLog, LogLocked, MemoryLog, Subject, read_all, read_records
 from events.query import MOVING, Query, Scanned

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from events import snapshot
-from events.audit import audit_file
 from events.catalog import Record
 from events.codec import decode
 from events.digest import digest
 from events.fold import fold, replay
+from events.hindsight.audit import audit_file
 from events.ids import BuildId, JobId, LeaseId, Position, SpecDigest
 from events.log import CorruptLog, MemoryLog
 from events.model import Result

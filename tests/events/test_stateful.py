@@ -31,7 +31,7 @@ from events.decide.quiet import is_quiet
 from events.decide.workers import next_deadline
 from events.errors import Rejected
 from events.fold import fold, replay
-from events.groups import groups
+from events.hindsight.groups import groups
 from events.ids import BuildId, JobId, LeaseId, WorkerId
 from events.state import State
 from events.transitions import BuildStatus

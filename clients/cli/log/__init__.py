@@ -31,7 +31,8 @@ def command(ctx: click.Context) -> None:
     """Look back through the event log.
 
     The log is that of --log, or else of --coordinator if one is named, or else the one in --data. A log may
-    be read while a coordinator writes it. BUILD and JOB may be shortened.
+    be read while a coordinator writes it. BUILD and JOB are ids, which may be shortened, or names; of builds
+    with the same name the latest is meant.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

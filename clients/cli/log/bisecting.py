@@ -11,7 +11,7 @@ from clients.cli.exits import Exit
 from clients.cli.log.replaying import stretch, unhindered
 from clients.cli.log.versions import Parting, Version, differences, first_parting
 from clients.cli.texts import columns, count, plain
-from events.bisect import INVARIANTS, Search, first_break
+from events.hindsight.bisect import INVARIANTS, Search, first_break
 from events.ids import BEGINNING
 from events.log import read_all
 from events.sqlite import SqliteReader

@@ -7,12 +7,12 @@ from clients.cli.exits import Failure
 from clients.cli.log import critical_words, reading
 from clients.cli.log.replaying import state_at, stretch
 from clients.cli.texts import short
-from events.critical import Chain, Saving, chain, savings, slack
-from events.fork import fork
+from events.hindsight.critical import Chain, Saving, chain, savings, slack
+from events.hindsight.fork import fork
+from events.hindsight.past import Past, gather
 from events.ids import BEGINNING, BuildId, JobId, Position
 from events.log import Subject
 from events.model import Build
-from events.past import Past, gather
 from events.query import Query
 from events.sqlite import SqliteReader
 from events.state import State

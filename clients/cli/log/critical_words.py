@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from clients.cli.texts import columns, count, duration, plain, short
-from events.attempts import Attempt
-from events.critical import Chain, Link
+from events.hindsight.attempts import Attempt
+from events.hindsight.critical import Chain, Link
+from events.hindsight.words import REASONS
 from events.transitions import BuildStatus
-from events.words import REASONS
 
 if TYPE_CHECKING:
     from clients.cli.log.critical import Findings

@@ -11,7 +11,7 @@ from clients.cli.log import reading, standing
 from clients.cli.log.options import Moment
 from clients.cli.log.showing import moment
 from clients.cli.texts import count, duration, plain, short
-from events.difference import Change, differences, transitions
+from events.hindsight.difference import Change, differences, transitions
 from events.sqlite import SqliteReader
 from events.state import State
 

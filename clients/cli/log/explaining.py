@@ -12,10 +12,10 @@ from clients.cli.log.options import Moment
 from clients.cli.log.showing import moment
 from clients.cli.texts import plain, short
 from events.errors import Rejected
+from events.hindsight.why import Explanation, Question, why
 from events.ids import Position
 from events.query import position_at
 from events.sqlite import SqliteReader
-from events.why import Explanation, Question, why
 
 TITLES = {
     Question.WAITING: "why is it waiting?",

@@ -13,7 +13,7 @@ from clients.cli.exits import Failure
 from clients.cli.log import reading
 from clients.cli.texts import count
 from events import segments
-from events.audit import audit_file
+from events.hindsight.audit import audit_file
 from events.ids import BEGINNING
 from events.log import PAGE, CorruptLog, Subject, read_all
 from events.sqlite import SqliteLog, SqliteReader

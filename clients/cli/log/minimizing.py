@@ -13,13 +13,13 @@ from clients.cli.errors import usage
 from clients.cli.exits import Exit, Failure
 from clients.cli.log.replaying import stretch
 from clients.cli.texts import count, plain
-from events import minimize as shrinking
-from events.bisect import INVARIANTS, first_break
 from events.catalog import Record
 from events.codec import encode
+from events.hindsight import minimize as shrinking
+from events.hindsight.bisect import INVARIANTS, first_break
+from events.hindsight.minimize import Fails
+from events.hindsight.redact import Redaction
 from events.ids import BEGINNING
-from events.minimize import Fails
-from events.redact import Redaction
 from events.sqlite import SqliteReader
 
 

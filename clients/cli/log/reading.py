@@ -18,11 +18,11 @@ from clients.cli.exits import Failure
 from clients.cli.log.options import Moment, Source
 from clients.cli.texts import plain
 from events.catalog import EVENTS, BuildStarted, JobAdded, Record
+from events.hindsight.story import Topic
 from events.ids import BEGINNING, BuildId, JobId, Position, WorkerId, is_hex40
 from events.log import Entry, Subject, concerns, read_all
 from events.query import Query, saying, search_all
 from events.sqlite import SqliteReader
-from events.story import Topic
 
 T = TypeVar("T", bound=str)
 
@@ -143,12 +143,14 @@ def check_types(types: Iterable[str]) -> None:
 
 
 def find_build(log: SqliteReader, text: str) -> BuildId:
-    """The one build whose id begins with `text`; raises `Failure`."""
+    """The one build whose id begins with `text`, else the latest of this name; raises `Failure`."""
     if is_hex40(text) and log.read(BEGINNING, Subject.build(BuildId(text)), 1):
         return BuildId(text)
     started = log.search(Query(upto=log.head(), types=("BuildStarted",)))
     events = [record.event for record in started if isinstance(record.event, BuildStarted)]
-    return _the_one("build", text, {e.build: e.name for e in events if e.build.startswith(text)})
+    begun = {event.build: event.name for event in events if event.build.startswith(text)}
+    named = [event.build for event in events if text and event.name == text]
+    return named[-1] if named and not begun else _the_one("build", text, begun)
 
 
 def of_build(log: SqliteReader, build: BuildId) -> Iterator[Record]:

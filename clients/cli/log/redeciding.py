@@ -15,9 +15,9 @@ from clients.cli.texts import columns, count, duration, plain, short
 from events.catalog import BuildStarted, Record
 from events.codec import encode
 from events.commands import Command
+from events.hindsight.redecide import Difference, Effect, Today, Verdict, effect, redecide, today
+from events.hindsight.sentences import Teller
 from events.ids import BEGINNING, Position
-from events.redecide import Difference, Effect, Today, Verdict, effect, redecide, today
-from events.sentences import Teller
 from events.sqlite import SqliteReader
 from events.state import State
 

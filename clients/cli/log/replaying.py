@@ -5,8 +5,8 @@ import gc
 from collections.abc import Iterator
 from itertools import takewhile
 
-from events.audit import fold_record
 from events.catalog import Record
+from events.hindsight.audit import fold_record
 from events.ids import BEGINNING, Position
 from events.log import Readable, read_records
 from events.state import State

@@ -13,11 +13,11 @@ from clients.cli import printing
 from clients.cli.errors import SCHEMA_VERSION
 from clients.cli.log import reading
 from clients.cli.texts import duration, plain, short
+from events.hindsight.runs import Run, runs
+from events.hindsight.story import Told, Topic, tell
 from events.ids import BEGINNING
 from events.log import Entry, Subject, read_all, read_records
-from events.runs import Run, runs
 from events.sqlite import SqliteReader
-from events.story import Told, Topic, tell
 
 COMMAND_CHARS_MAX = 120
 

@@ -10,8 +10,8 @@ from clients.cli.log import reading
 from clients.cli.log.options import Moment
 from clients.cli.log.showing import moment
 from clients.cli.texts import columns, duration, plain, short
-from events.audit import fold_entry
 from events.files import beside
+from events.hindsight.audit import fold_entry
 from events.ids import Position
 from events.log import read_all
 from events.query import position_at

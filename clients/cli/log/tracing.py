@@ -12,9 +12,9 @@ from clients.cli.errors import SCHEMA_VERSION
 from clients.cli.log import reading
 from clients.cli.texts import count, plain
 from events.catalog import Record
+from events.hindsight.trace import trace
 from events.log import read_records
 from events.sqlite import SqliteReader
-from events.trace import trace
 
 
 def write(reader: SqliteReader, build: str, output: Path | None) -> int:

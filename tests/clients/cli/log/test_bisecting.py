@@ -8,9 +8,9 @@ import pytest
 
 import events
 from clients.cli.log.versions import differences
-from events.bisect import INVARIANTS
 from events.catalog import BuildSucceeded, JobReleased, Record
 from events.folding.jobs import LOSSES
+from events.hindsight.bisect import INVARIANTS
 from events.ids import Position
 from tests.clients.cli.log.logs import LOSE, history, made, objects, said
 from tests.events.story import BUILD, A, Story, beat, job, start

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from events.catalog import Record
+from events.hindsight.whatif import simulate
 from events.state import State
-from events.whatif import simulate
 from tests.clients.cli.log.logs import FAIL, history, made, objects, said
 from tests.events.farms import past, shift
 from tests.events.story import BUILD, A, B, C, D, Story, V, W, beat, job, start

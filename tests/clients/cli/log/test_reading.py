@@ -9,9 +9,9 @@ import pytest
 from clients.cli.exits import Failure
 from clients.cli.log.reading import find_build, find_topic
 from events.catalog import BuildStarted, Event, JobAdded, Record, WorkerJoined
+from events.hindsight.story import Topic
 from events.ids import BuildId, JobId, Position, WorkerId
 from events.sqlite import SqliteReader
-from events.story import Topic
 from tests.clients.cli.log.logs import made
 
 ONE, TWO = BuildId("b7f3" + "0" * 36), BuildId("b7a0" + "0" * 36)
@@ -84,3 +84,8 @@ def test_candidates_are_named(log: SqliteReader) -> None:
     with pytest.raises(Failure) as caught:
         find_build(log, "b7")
     assert caught.value.cause.splitlines() == ["'b7' may be", TWO, f"{ONE} nightly"]
+
+
+def test_a_build_may_be_named(log: SqliteReader) -> None:
+    """The latest of that name is meant."""
+    assert find_build(log, "nightly") == ONE

@@ -7,13 +7,13 @@ import pytest
 from clients.cli.log.redeciding import SHOWN
 from events.catalog import Record, SignalReceived
 from events.commands import FinishUpload
+from events.hindsight.whatif import simulate
 from events.ids import JobId
 from events.state import State
-from events.whatif import simulate
 from tests.clients.cli.log.logs import FAIL, LOSE, history, made, objects, said
 from tests.events.farms import past, shift
+from tests.events.hindsight.test_redecide import GRAPH, TOOK, newest_first
 from tests.events.story import BUILD, A, C, D, Story, W, heard, job, joined, leased, start
-from tests.events.test_redecide import GRAPH, TOOK, newest_first
 from tests.golden.scenarios import READY
 
 

@@ -1,0 +1,1 @@
+"""Looking back through a log, for people: what happened, why, and what would have happened otherwise."""
