@@ -26,15 +26,16 @@ LARGE_JOBS, LARGE_BYTES = 200, 100_000
 async def test_a_coordinator_is_killed_again_and_again_under_load(farm: Farm) -> None:
     """Nothing that it said or acknowledged is lost, no result counts twice, workers and clients go on."""
     coordinator = await farm.coordinator()
-    for name in ("one", "two"):
-        await farm.worker(name, slots=2)
     witness = Witness(farm.client)
     clients = [Client(farm, f"client-{n}") for n in range(2)]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(witness.watch_forever)
+        builds = [farm.build(_many(farm, number)) for number in range(BUILDS)]
+        await _begun(witness)
+        for name in ("one", "two"):
+            await farm.worker(name, slots=2)
         for client in clients:
             nursery.start_soon(client.build_on)
-        builds = [farm.build(_many(farm, number)) for number in range(BUILDS)]
         for life, share in enumerate((0.1, 0.4, 0.7), start=1):
             await _under_load(witness, int(share * BUILDS * JOBS), clients, 2 * life)
             coordinator.kill9()
@@ -59,6 +60,15 @@ def _many(farm: Farm, number: int) -> GraphBuilder:
     jobs = [shell(graph, f"{number}-{n}", farm.yard.mark(f"{number}-{n}")) for n in range(JOBS - 1)]
     shell(graph, f"{number}-last", farm.yard.mark(f"{number}-last"), deps=jobs)
     return graph
+
+
+async def _begun(witness: Witness) -> None:
+    """Wait until each client has heard of its build: who finds nobody when it starts soon gives up."""
+
+    async def look() -> bool:
+        return witness.types.count("SignalReceived") == BUILDS
+
+    await until(f"{BUILDS} clients having done their part", look)
 
 
 async def _under_load(witness: Witness, jobs: int, clients: list[Client], builds: int) -> None:
