@@ -347,12 +347,14 @@ class JobCancelled:
 
 @frozen(kw_only=True)
 class JobReused:
-    """The job did not run: `lease` did the same work before, and its artifact is still there."""
+    """The job did not run: `lease` did this work before, printing so much; its artifact is still there."""
 
     build: BuildId
     job: JobId
     digest: SpecDigest
     lease: LeaseId
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
 
 
 @frozen(kw_only=True)

@@ -38,8 +38,8 @@ class Job(NamedTuple):
     """One vertex of a build's graph.
 
     `waits_for` counts dependencies that have not succeeded; `attempt` counts leases, `losses` those that
-    ended because their worker was gone; `note` is the error or reason of the last change. Times are 0
-    until they come.
+    ended because their worker was gone; `note` is the error or reason of the last change; sizes of output
+    are those of the lease that ended it. Times are 0 until they come.
     """
 
     spec: JobAdded
@@ -54,6 +54,8 @@ class Job(NamedTuple):
     started_at: float = 0.0
     ended_at: float = 0.0
     note: str = ""
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
 
     @property
     def id(self) -> JobId:

@@ -10,8 +10,8 @@ from events.catalog import JobFailed
 from events.hindsight.why import Explanation
 from events.ids import BuildId, JobId, LeaseId
 from events.log import Subject
-from events.model import Build, Job, Result, Worker
-from events.state import Graph, State
+from events.model import Build, Job, Worker
+from events.state import State
 from events.transitions import JOB_ENDED, BuildStatus, JobStatus
 
 READ_BYTES = 256 << 10
@@ -39,7 +39,7 @@ def build(state: State, id_: BuildId) -> Callable[[], dict[str, Any]]:
     """
     position, about = state.position, summary(state, state.builds[id_])
     graph = state.graphs[id_]
-    seen = [(each, _ended_as(state, graph, each)) for each in graph.jobs.values()]
+    seen = [(each, graph.failures.get(each.id)) for each in graph.jobs.values()]
     return lambda: {"position": position, "build": about, "jobs": [job(*each) for each in seen]}
 
 
@@ -59,14 +59,8 @@ def summary(state: State, build_: Build) -> dict[str, Any]:
     }
 
 
-def _ended_as(state: State, graph: Graph, job_: Job) -> JobFailed | Result | None:
-    if job_.status is JobStatus.FAILED:
-        return graph.failures[job_.id]
-    return state.results.get((job_.id, job_.digest)) if job_.status is JobStatus.SUCCEEDED else None
-
-
-def job(job_: Job, ended_as: JobFailed | Result | None) -> dict[str, Any]:
-    failure = ended_as if isinstance(ended_as, JobFailed) else None
+def job(job_: Job, failure: JobFailed | None) -> dict[str, Any]:
+    has_succeeded = job_.status is JobStatus.SUCCEEDED
     return {
         "id": job_.id,
         "name": job_.spec.name,
@@ -78,12 +72,12 @@ def job(job_: Job, ended_as: JobFailed | Result | None) -> dict[str, Any]:
         "queued_at": job_.queued_at or None,
         "started_at": job_.started_at or None,
         "ended_at": job_.ended_at or None,
-        "exit_code": failure.exit_code if failure else (0 if job_.status is JobStatus.SUCCEEDED else None),
+        "exit_code": failure.exit_code if failure else (0 if has_succeeded else None),
         "error": failure.error if failure else None,
-        "stdout_bytes": ended_as.stdout_bytes if ended_as else 0,
-        "stderr_bytes": ended_as.stderr_bytes if ended_as else 0,
+        "stdout_bytes": job_.stdout_bytes,
+        "stderr_bytes": job_.stderr_bytes,
         "reason": job_.note,
-        "reused": job_.note == "reused",
+        "reused": has_succeeded and job_.note == "reused",
     }
 
 

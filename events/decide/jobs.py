@@ -53,12 +53,13 @@ def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Eve
     while waiting:
         job = graph.jobs[waiting.popleft()]
         digest = spec_digest(state, graph, job)
-        known = state.results.get((job.id, digest))
-        if known is not None and state.locate(job.id, digest) is not None:
-            yield JobReused(build=build, job=job.id, digest=digest, lease=known.lease)
+        reused = _reused(state, build, job.id, digest)
+        if reused is not None:
+            yield reused
             waiting.extend(freed_by(graph, job.id))
             continue
-        reason = "artifact-gone" if known is not None else _why_unknown(state, job, digest)
+        is_known = (job.id, digest) in state.results
+        reason = "artifact-gone" if is_known else _why_unknown(state, job, digest)
         yield JobQueued(build=build, job=job.id, digest=digest, reason=reason)
         shared = state.running.get((job.id, digest))
         if shared is not None:
@@ -77,11 +78,26 @@ def reuse(state: State, id_: JobId) -> Iterator[Event]:
     for build in list(state.queued.get(id_, ())):
         graph = state.graphs[build]
         digest = graph.jobs[id_].digest
-        known = state.results.get((id_, digest))
-        if known is not None and state.locate(id_, digest) is not None:
-            yield JobReused(build=build, job=id_, digest=digest, lease=known.lease)
+        reused = _reused(state, build, id_, digest)
+        if reused is not None:
+            yield reused
             yield from settle(state, build, freed_by(graph, id_))
             yield from conclude(state, build)
+
+
+def _reused(state: State, build: BuildId, job: JobId, digest: SpecDigest) -> JobReused | None:
+    """What makes running the job unnecessary; None if nobody did this work, or its artifact is gone."""
+    known = state.results.get((job, digest))
+    if known is None or state.locate(job, digest) is None:
+        return None
+    return JobReused(
+        build=build,
+        job=job,
+        digest=digest,
+        lease=known.lease,
+        stdout_bytes=known.stdout_bytes,
+        stderr_bytes=known.stderr_bytes,
+    )
 
 
 def freed_by(graph: Graph, job: JobId) -> list[JobId]:

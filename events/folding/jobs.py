@@ -76,7 +76,7 @@ def block(state: State, event: JobBlocked) -> None:
 def lease(state: State, event: JobLeased) -> None:
     graph, job, status = _move(state, event)
     _dequeue(state, event.build, graph, event.job)
-    spec, _, waits_for, digest, _, _, _, losses, queued_at, _, _, _ = job
+    spec, _, waits_for, digest, _, _, _, losses, queued_at, *_ = job
     id_, worker, now = event.lease, event.worker, state.at
     graph.jobs[event.job] = Job(
         spec, status, waits_for, digest, id_, worker, event.attempt, losses, queued_at, now, 0.0, event.reason
@@ -98,8 +98,8 @@ def lease(state: State, event: JobLeased) -> None:
 
 def succeed(state: State, event: JobSucceeded) -> None:
     graph, job, status = _move(state, event)
-    _finish(state, graph, job, status)
     result = Result(event.lease, event.stdout_bytes, event.stderr_bytes)
+    _finish(state, graph, job, status, "", result.stdout_bytes, result.stderr_bytes)
     state.results[(event.job, job.digest)] = result
     workers.hold(state, job.worker, event.job, job.digest)
     _leave_lease(state, event.build, event.lease)
@@ -108,7 +108,7 @@ def succeed(state: State, event: JobSucceeded) -> None:
 
 def fail(state: State, event: JobFailed) -> None:
     graph, job, status = _move(state, event)
-    _finish(state, graph, job, status, event.error)
+    _finish(state, graph, job, status, event.error, event.stdout_bytes, event.stderr_bytes)
     graph.failures[event.job] = event
     _leave_lease(state, event.build, event.lease)
 
@@ -143,7 +143,13 @@ def reuse(state: State, event: JobReused) -> None:
     if job.status is JobStatus.QUEUED:
         _dequeue(state, event.build, graph, event.job)
     graph.jobs[event.job] = job._replace(
-        status=status, digest=event.digest, lease=event.lease, ended_at=state.at, note="reused"
+        status=status,
+        digest=event.digest,
+        lease=event.lease,
+        ended_at=state.at,
+        note="reused",
+        stdout_bytes=event.stdout_bytes,
+        stderr_bytes=event.stderr_bytes,
     )
     graph.reused += 1
     _free_dependents(graph, event.job, -1)
@@ -170,8 +176,16 @@ def _move(state: State, event: JobMoved) -> tuple[Graph, Job, JobStatus]:
     return graph, job, status
 
 
-def _finish(state: State, graph: Graph, job: Job, status: JobStatus, note: str = "") -> None:
-    spec, _, waits_for, digest, lease, worker, attempt, losses, queued_at, started_at, _, _ = job
+def _finish(
+    state: State,
+    graph: Graph,
+    job: Job,
+    status: JobStatus,
+    note: str,
+    stdout_bytes: int = 0,
+    stderr_bytes: int = 0,
+) -> None:
+    spec, _, waits_for, digest, lease, worker, attempt, losses, queued_at, started_at, *_ = job
     graph.jobs[spec.job] = Job(
         spec,
         status,
@@ -185,6 +199,8 @@ def _finish(state: State, graph: Graph, job: Job, status: JobStatus, note: str =
         started_at,
         state.at,
         note,
+        stdout_bytes,
+        stderr_bytes,
     )
 
 

@@ -16,6 +16,7 @@ from events.catalog import (
     Event,
     HeartbeatReceived,
     JobQueued,
+    JobReused,
     Record,
     WorkerRestarted,
 )
@@ -32,7 +33,11 @@ from events.ids import BuildId, Position
 from events.state import State
 
 # What older records do not tell: where it is left out it is no difference, whatever it would be today.
-LATER: Mapping[type[Event], str] = {HeartbeatReceived: "lost", JobQueued: "reason"}
+LATER: Mapping[type[Event], Sequence[str]] = {
+    HeartbeatReceived: ("lost",),
+    JobQueued: ("reason",),
+    JobReused: ("stdout_bytes", "stderr_bytes"),
+}
 
 
 @frozen(kw_only=True)
@@ -158,10 +163,10 @@ def _parting(state: State, group: Sequence[Record], given: Given) -> int | None:
 
 def _as_told(recorded: Event, event: Event) -> Event:
     """The event without what the recorded one may not tell because it is older."""
-    name = LATER.get(type(event))
-    if name is None or type(recorded) is not type(event) or getattr(recorded, name):
+    if type(recorded) is not type(event):
         return event
-    return evolve(event, **{name: getattr(recorded, name)})
+    untold = [name for name in LATER.get(type(event), ()) if not getattr(recorded, name)]
+    return evolve(event, **{name: getattr(recorded, name) for name in untold})
 
 
 def _fold_all(state: State, records: Iterable[Record]) -> None:

@@ -137,12 +137,13 @@ def test_a_digest_is_the_same_for_ever() -> None:
 
 
 def test_known_work_is_reused_all_the_way_up() -> None:
-    """The whole build ends with the signal, naming the leases that did the work."""
-    story = Story().given(start(job(A), job(B, A)), READY, beat(), alone(done(A, 1)), alone(done(B, 2)))
+    """The whole build ends with the signal, naming the leases that did the work and what they printed."""
+    printed = Result(job=A, lease=LEASE, stdout_bytes=3, stderr_bytes=4)
+    story = Story().given(start(job(A), job(B, A)), READY, beat(), alone(printed), alone(done(B, 2)))
     story.given(start(job(A), job(B, A))).when(READY_TOO).then(
         SIGNAL,
         SourcesReady(build=OTHER),
-        JobReused(build=OTHER, job=A, digest=story.digest(A), lease=LEASE),
+        JobReused(build=OTHER, job=A, digest=story.digest(A), lease=LEASE, stdout_bytes=3, stderr_bytes=4),
         JobReused(build=OTHER, job=B, digest=story.digest(B), lease=lease_id(2)),
         BuildSucceeded(build=OTHER),
     )
