@@ -1,6 +1,7 @@
 """Our own interface, beside the dialects: look at builds and workers, cancel, fetch output and artifacts."""
 
 from collections.abc import Callable
+from typing import Any
 
 from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as Redirect
@@ -10,6 +11,7 @@ from clients.server import receive_body
 from coordinator.builds import resolve
 from coordinator.history import explanation, find, state_at
 from coordinator.http import views
+from coordinator.http.digest import digest
 from coordinator.http.errors import answer_json, as_rejected, describe
 from coordinator.output import OutputGap
 from coordinator.parts import Parts
@@ -60,12 +62,12 @@ def _add_builds(api: Blueprint, parts: Parts) -> None:
 
     @api.get("/builds/<name>")
     async def build(name: str) -> Response:
-        if "at" in request.args:
-            old = await state_at(parts.journal, Position(number("at", 0)), parts.keeper)
-            return await _large_json(parts, views.build(old, resolve(old, name)))
-        id_ = await find(parts.core, name)
-        now = await parts.core.view(lambda state: views.build(state, resolve(state, id_)))
-        return await _large_json(parts, now)
+        return await _large_json(parts, await _shown(parts, name))
+
+    @api.get("/builds/<name>/digest")
+    async def build_digest(name: str) -> Response:
+        shown = await _shown(parts, name)
+        return await _large_json(parts, lambda: digest(shown()))
 
     @api.post("/builds/<name>/cancel")
     async def cancel(name: str) -> Response:
@@ -144,6 +146,15 @@ def _add_catalog(api: Blueprint) -> None:
         if code not in CATALOG:
             raise Rejected(ROUTE_UNKNOWN, f"there is no error {code[:40]}")
         return _json(describe(CATALOG[code]))
+
+
+async def _shown(parts: Parts, name: str) -> Callable[[], dict[str, Any]]:
+    """What shapes the build as it was at the position that the query names, or is now."""
+    if "at" in request.args:
+        old = await state_at(parts.journal, Position(number("at", 0)), parts.keeper)
+        return views.build(old, resolve(old, name))
+    id_ = await find(parts.core, name)
+    return await parts.core.view(lambda state: views.build(state, resolve(state, id_)))
 
 
 def number(parameter: str, default: int) -> int:
