@@ -130,11 +130,14 @@ class Api:
         return read(await self._get(f"/api/builds/{quote(build, safe='')}"), BuildState)
 
     async def find_build(self, text: str) -> str:
-        """The id of the one build whose id begins with `text`."""
+        """The id of the one build whose id begins with `text`; else of the latest that is called so."""
         if is_hex40(text):
             return text
         infos = [read(raw, BuildInfo) for raw in await self.builds(limit=10_000)]
         named = [(info.id, info.name) for info in infos]
+        latest = next((id_ for id_, name in named if name == text), "")
+        if latest and not any(id_.startswith(text) for id_, _ in named):
+            return latest
         return _the_one("build", text, named, lambda entry: entry[0].startswith(text), "terzetto builds")
 
     async def find_job(self, build: str, text: str) -> JobInfo:
@@ -149,6 +152,11 @@ class Api:
         test = next((test for test in tests if any(test(entry) for entry in named)), tests[0])
         found = _the_one("job", text, named, test, hint)
         return next(job for job in jobs if job.id == found)
+
+    async def why(self, build: str, job: str, at: int | None) -> Any:
+        """What became of the job, up to a position or up to now, as the coordinator words it."""
+        target = f"/api/builds/{quote(build, safe='')}/jobs/{quote(job, safe='')}/why"
+        return await self._get(target, {"at": at} if at else None)
 
     async def workers(self) -> tuple[Any, Workers]:
         """The workers, as the coordinator words them and as read."""

@@ -5,6 +5,7 @@ import time
 from clients.cli import printing
 from clients.cli.api import Api, BuildInfo, WorkerInfo, read
 from clients.cli.texts import columns, duration, instant, short
+from events.ids import is_hex40
 
 LEASES_SHOWN = 3
 
@@ -37,6 +38,18 @@ async def cancel(api: Api, build: str, *, reason: str, as_json: bool) -> int:
         printing.as_json({"id": identifier, "state": state})
     else:
         printing.line(f"build {short(identifier)} is {state}")
+    return 0
+
+
+async def why(api: Api, build: str, job: str, *, at: int | None, as_json: bool) -> int:
+    """Explain a job, in the words of `terzetto log why`."""
+    from clients.cli.log import explaining  # what looks back takes its time to import
+    from events.hindsight.why import Explanation
+
+    identifier = await api.find_build(build)
+    job_id = job if is_hex40(job) else (await api.find_job(identifier, job)).id
+    found = read(await api.why(identifier, job_id, at), Explanation)
+    explaining.show(found, as_json=as_json)
     return 0
 
 

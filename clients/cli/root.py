@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = {
     "builds": "List the builds.",
     "workers": "List the workers.",
     "output": "Show what a job printed.",
+    "why": "Explain what became of a job.",
     "graph": "Check and show graphs.",
     "log": "Look back through the event log.",
     "demo": "Build a picture from nothing, with the live page.",
@@ -40,8 +41,7 @@ Usage: terzetto VERB [ARGUMENTS]…     terzetto VERB --help says more
 
 {verbs}
 
-Exit codes: 0 done, 1 a job failed, 2 usage, 3 infrastructure, 4 cancelled,
-  7 unreachable, 8 outcome unknown; all of them: terzetto build --help
+Exit codes: 0 done, 1 a job failed, 2 usage; all: terzetto build --help
 Documentation: README.md, clients/README.md
 """
 

@@ -36,11 +36,16 @@ def explain(reader: SqliteReader, build: str, job: str, at: Moment | None, *, as
         found = why(reader, id_, job_id, position)
     except Rejected as error:
         raise Failure(exits.NOT_FOUND, plain(error.reason), fix="look with `terzetto log show`") from error
+    show(found, as_json=as_json)
+    return 0
+
+
+def show(found: Explanation, *, as_json: bool) -> None:
+    """The chain of what became of the job, then each answer below its question."""
     if as_json:
         printing.as_json({**asdict(found), "time": moment(found.at)})
     else:
         printing.lines([plain(line) for line in _lines(found)])
-    return 0
 
 
 def place(reader: SqliteReader, at: Moment | None) -> Position:
@@ -60,6 +65,7 @@ def _lines(found: Explanation) -> Iterator[str]:
     name = f" ({found.build_name})" if found.build_name else ""
     as_of = moment(found.at)
     yield f"job {found.name} of build {short(found.build)}{name}, as of record {found.position}, {as_of}"
+    yield found.line
     asked = Question.STATUS
     for answer in found.answers:
         if answer.question is not asked:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from events.catalog import BuildStarted
 from events.errors import BUILD_UNKNOWN, JOB_UNKNOWN, Rejected
 from events.hindsight.why import ending, placing, repeating, reusing, waiting
-from events.hindsight.why.answers import Answer, Explanation, Question
+from events.hindsight.why.answers import Answer, Explanation, Question, Step
+from events.hindsight.why.chain import chain
 from events.hindsight.why.inquiry import Inquiry
 from events.hindsight.why.standing import standing
 from events.hindsight.why.then import Then, told
@@ -17,7 +18,7 @@ from events.ids import BuildId, JobId, Position
 from events.query import Searchable
 from events.transitions import JobStatus
 
-__all__ = ["Answer", "Explanation", "Question", "why"]
+__all__ = ["Answer", "Explanation", "Question", "Step", "why"]
 
 
 def why(log: Searchable, build: BuildId, job: JobId, at: Position) -> Explanation:
@@ -41,6 +42,7 @@ def why(log: Searchable, build: BuildId, job: JobId, at: Position) -> Explanatio
         position=at,
         at=past.at,
         status=asked.status,
+        chain=tuple(chain(asked)),
         answers=tuple(_answers(asked)),
     )
 

@@ -19,6 +19,11 @@ class Inquiry:
         self.job = job
         self.history = history
 
+    def as_of(self, position: Position) -> "Inquiry":
+        """The same question, asked earlier."""
+        history = [record for record in self.history if record.position <= position]
+        return Inquiry(self.past.as_of(position), self.started, self.job, history)
+
     @property
     def build(self) -> BuildId:
         return told(self.started, BuildStarted).build

@@ -24,8 +24,35 @@ def explain(asked: Inquiry) -> Answer:
     return Answer.about(asked.last, Question.WAITING, code, (f"{text}{place}", others))
 
 
+def brief(asked: Inquiry) -> str:
+    """The same in few words; `no free slot (4/4 busy)`."""
+    if kept := _kept(asked):
+        return f"kept for {kept[1]}"
+    code, _, _ = _workers(asked)
+    if code != "no-room":
+        return _BRIEFLY[code]
+    slots = [each.joined.slots for each in asked.past.workers() if not each.is_draining]
+    return f"no free slot ({sum(slots)}/{sum(slots)} busy)" if all(slots) else "no worker has room"
+
+
+_BRIEFLY = {
+    "no-worker": "no worker is there",
+    "draining": "every worker is leaving",
+    "unsuitable": "no worker with room suits",
+    "not-asked": "the worker with room has not asked yet",
+}
+
+
 def _held(asked: Inquiry) -> tuple[str, str, tuple[Position, ...]] | None:
-    """For a moment only those are asked who hold its result or a dependency; then everybody is."""
+    kept = _kept(asked)
+    if kept is None:
+        return None
+    left, whom = kept
+    return "held", f"it is kept for another {seconds(left)} for {whom}; then any worker may have it", ()
+
+
+def _kept(asked: Inquiry) -> tuple[float, str] | None:
+    """For a moment only those are asked who hold its result or a dependency: for how long still, and who."""
     queued = asked.last
     settings = asked.past.settings(queued.position)
     waited = asked.past.at - queued.at
@@ -38,10 +65,9 @@ def _held(asked: Inquiry) -> tuple[str, str, tuple[Position, ...]] | None:
     wait = (settings.cache_timeout if own else 0.0) + (settings.deps_timeout if own or near else 0.0)
     if waited >= wait:
         return None
-    left = seconds(wait - waited)
     whom = [f"{worker(id_)} (holds its result)" for id_ in own]
     whom += [f"{worker(id_)} (holds {listed(names)})" for id_, names in near.items() if id_ not in own]
-    return "held", f"it is kept for another {left} for {listed(whom)}; then any worker may have it", ()
+    return wait - waited, listed(whom)
 
 
 def _near(asked: Inquiry, found: Holders) -> dict[WorkerId, list[str]]:

@@ -68,6 +68,10 @@ class Then:
         self._moves: dict[BuildId, list[Move]] = {}
         self._last_moves: dict[BuildId, dict[JobId, Move]] = {}
 
+    def as_of(self, position: Position) -> "Then":
+        """What the log said still earlier."""
+        return Then(self._log, min(self.upto, position))
+
     def find(self, *, upto: Position | None = None, **asked: Any) -> list[Record]:
         """What a `Query` finds."""
         end = self.upto if upto is None else min(self.upto, upto)

@@ -1,11 +1,19 @@
 """The verbs that ask one thing, against a scripted coordinator: short names, lists, errors."""
 
+import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import asdict
 
+from events.hindsight.why import why as explain
+from events.ids import BuildId, JobId, Position
+from events.sqlite import SqliteReader
 from tests.clients.cli.command import terzetto
+from tests.clients.cli.log.logs import LOSE, history, made, said
+from tests.clients.cli.log.logs import build as build_id
 from tests.clients.coordinators import Answer, ScriptedCoordinator
 from tests.clients.peers import Peer, serving
 
@@ -117,6 +125,34 @@ async def test_cancelling_by_the_beginning_of_an_id() -> None:
     async with serving(coordinator) as url:
         done = await terzetto("cancel", "b7f", "--reason", "wrong branch", url=url)
     assert done == (0, "build b7f30000 is cancelled\n", "")
+
+
+async def test_cancelling_by_name() -> None:
+    """Of several builds that are called so the latest is meant."""
+    coordinator = pages(build(B7A0, name="other"), build(B7F3), build("c0" * 20))
+    coordinator.instead[f"POST /api/builds/{B7F3}/cancel"] = [says(200, id=B7F3, state="cancelled")]
+    async with serving(coordinator) as url:
+        assert (await terzetto("cancel", "nightly", url=url)).code == 0
+
+
+async def test_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Short names are found, and the words are those of `terzetto log why`, the chain first."""
+    records, job_id = history(LOSE), "b" * 40
+    log, id_ = made(tmp_path / "log.sqlite3", records), build_id(1)
+    with contextlib.closing(SqliteReader(log)) as reader:
+        found = explain(reader, BuildId(id_), JobId(job_id), Position(len(records)))
+    coordinator = pages(build(id_))
+    state = {"position": 9, "build": build(id_), "jobs": [{"id": job_id, "name": "b", "state": "failed"}]}
+    coordinator.blobs[f"/api/builds/{id_}"] = json.dumps(state).encode()
+    coordinator.blobs[f"/api/builds/{id_}/jobs/{job_id}/why"] = json.dumps(asdict(found)).encode()
+    async with serving(coordinator) as url:
+        done = await terzetto("why", "0000", "b", "--at", str(len(records)), url=url)
+        as_json = await terzetto("why", id_, job_id, "--json", url=url)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == said(capsys, "why", id_, "b", "--log", log)[0]
+    assert done.out.splitlines()[1] == found.line
+    assert as_json.out.splitlines() == said(capsys, "why", id_, "b", "--log", log, "--json")[0]
+    assert coordinator.queries[-2:] == [{"at": str(len(records))}, {}]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,21 @@ import pytest
 from events.fold import replay
 from tests.clients.cli.log.logs import FAIL, LOSE, SHARE, build, history, made, objects, said
 
+CHAIN = [
+    "queued 30.0 s: kept for worker v (holds b)",
+    "the artifact of a dependency was lost",
+    "waited 9.0 s for b",
+    "the artifact of a dependency was lost",
+    "waited 1.0 s for b",
+    "queued 1.0 s: kept for worker w (holds b)",
+    "ran on v 1.0 s",
+    "lost: worker v restarted",
+    "queued 1.0 s: kept for worker w (holds b)",
+    "attempt 2 on v 1.0 s",
+    "lost: worker v restarted",
+    "queued 0 ms: kept for worker w (holds b)",
+]
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -18,11 +33,18 @@ def test_the_answers_stand_below_their_questions(path: Path, capsys: pytest.Capt
     lines, err = said(capsys, "why", build(1), "b", "--log", path, "--at", "18")
     assert err == ""
     assert lines[0].startswith("job b of build 00000000, as of record 18, 2025-11-22T00:0")
-    assert lines[1].startswith("  00:06:40.000  ")
-    questions = [line for line in lines[1:] if not line.startswith("  ")]
+    assert lines[1] == "ran on v 0 ms → succeeded"
+    assert lines[2].startswith("  00:06:40.000  ")
+    questions = [line for line in lines[2:] if not line.startswith("  ")]
     assert "why did it run there?" in questions
     assert "why was it not reused?" in questions
     assert len(questions) == len(set(questions))
+
+
+def test_the_chain_tells_all_that_became_of_a_job(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, between what is asked about and the answers."""
+    lines, _ = said(capsys, "why", build(1), "c", "--log", path)
+    assert lines[1].split(" → ") == CHAIN
 
 
 def test_json_for_programs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,15 @@ from tests.events.test_golden import LOGS, records
 from tests.events.test_stateful import IDS, Farm
 
 WAITS = (JobStatus.BLOCKED, JobStatus.QUEUED)
+# The last step of a chain.
+CHAIN_ENDS = {
+    JobStatus.BLOCKED: ("uploading", "blocked"),
+    JobStatus.QUEUED: ("queued",),
+    JobStatus.RUNNING: ("running",),
+    JobStatus.SUCCEEDED: ("succeeded", "reused"),
+    JobStatus.FAILED: ("failed",),
+    JobStatus.CANCELLED: ("cancelled",),
+}
 
 
 def log_of(history: list[Record]) -> Scanned:
@@ -60,6 +69,9 @@ def check(found: Explanation, state: State) -> None:
         assert answer.at <= state.at
         assert all(0 < position <= state.position for position in answer.records), answer
         assert not re.search(r"None|events\.|  |: $|\bat 0x", answer.text), answer
+    assert [step.position for step in found.chain] == sorted(step.position for step in found.chain)
+    assert all(step.at <= state.at and not re.search(r"None|  |: $", step.text) for step in found.chain)
+    assert found.chain[-1].code in CHAIN_ENDS[job.status]
     if job.status is JobStatus.QUEUED:
         check_queued(found, state)
 
