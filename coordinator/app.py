@@ -25,6 +25,7 @@ from coordinator.http.site import application
 from coordinator.inspection import inspect_forever
 from coordinator.journal import Journal
 from coordinator.keeper import Fresh, Keeper
+from coordinator.lines import Lines
 from coordinator.output import OutputStore
 from coordinator.parts import Parts
 from coordinator.platform import Platform
@@ -106,6 +107,7 @@ async def _begin(parts: Parts) -> None:
 
 def _parts(config: CoordinatorConfig, platform: Platform, core: Coordinator, keeper: Keeper | None) -> Parts:
     blobs = BlobStore(config.data / "blobs", run_sync=platform.run_sync)
+    outputs = OutputStore(config.data / "output", run_sync=platform.run_sync, sync_disk=platform.sync_disk)
     dispatch, quiet = Dispatch(core), Quiet(core)
     return Parts(
         config=config,
@@ -117,7 +119,8 @@ def _parts(config: CoordinatorConfig, platform: Platform, core: Coordinator, kee
         attendance=Attendance(core, config.client_grace_seconds),
         blobs=blobs,
         sources=Sources(core, blobs),
-        outputs=OutputStore(config.data / "output", run_sync=platform.run_sync, sync_disk=platform.sync_disk),
+        outputs=outputs,
+        lines=Lines(outputs, platform.run_sync),
         run_sync=platform.run_sync,
         keeper=keeper,
     )

@@ -163,9 +163,14 @@ class OutputStore:
         file = self._stream(lease, stream)
         return self._on_disk(lease, stream) if file is None else file.size
 
+    def readable(self, lease: LeaseId, stream: str) -> int:
+        """Bytes that can be read now."""
+        file = self._stream(lease, stream)
+        return self._on_disk(lease, stream) if file is None else file.stored
+
     async def read(self, lease: LeaseId, stream: str, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer, or none, only at the present end."""
-        length = min(length, self._readable(lease, stream) - offset)
+        length = min(length, self.readable(lease, stream) - offset)
         if length <= 0:
             return b""
         return await self._run_sync(read_piece, self._path(lease, stream), offset, length)
@@ -176,10 +181,10 @@ class OutputStore:
         Only for a lease that is live at this moment, as the caller knows from State; it waits as long as
         that lives, so put a deadline round it where a sign of life is owed.
         """
-        while self._readable(lease, stream) <= offset:
+        while self.readable(lease, stream) <= offset:
             await self._grown.setdefault(lease, trio.Event()).wait()
             if lease not in self._live:
-                return self._readable(lease, stream) > offset
+                return self.readable(lease, stream) > offset
         return True
 
     async def wait(self, lease: LeaseId, stream: str, offset: int, seconds: float) -> None:
@@ -240,10 +245,6 @@ class OutputStore:
     def _stream(self, lease: LeaseId, stream: str) -> _Stream | None:
         output = self._live.get(lease)
         return output.streams.get(stream) if output else None
-
-    def _readable(self, lease: LeaseId, stream: str) -> int:
-        file = self._stream(lease, stream)
-        return self._on_disk(lease, stream) if file is None else file.stored
 
     def _on_disk(self, lease: LeaseId, stream: str) -> int:
         if not _LEASE.match(lease):

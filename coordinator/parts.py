@@ -11,6 +11,7 @@ from coordinator.dispatch import Dispatch
 from coordinator.heartbeats import Heartbeats
 from coordinator.journal import Journal
 from coordinator.keeper import Keeper
+from coordinator.lines import Lines
 from coordinator.output import OutputStore
 from coordinator.quiet import Quiet
 from coordinator.sources import Sources
@@ -28,5 +29,6 @@ class Parts:
     attendance: Attendance
     blobs: BlobStore
     outputs: OutputStore
+    lines: Lines
     run_sync: RunSync
     keeper: Keeper | None

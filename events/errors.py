@@ -74,6 +74,12 @@ HISTORY_ARCHIVED = Code(
 BUILD_FORGOTTEN = Code(
     "TZ-1020", Family.GONE, "the build was forgotten", "its records stay: look at them with `terzetto log`"
 )
+ATTEMPT_UNKNOWN = Code(
+    "TZ-1021",
+    Family.NOT_FOUND,
+    "no such attempt of this job",
+    "leave `lease` out for the latest, or take one from `terzetto log story`",
+)
 INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
 
 CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}

@@ -1,4 +1,4 @@
-"""Our own interface, beside the dialects: look at builds and workers, cancel, fetch output and artifacts."""
+"""Our own interface, beside the dialects: look at builds and workers, cancel, fetch artifacts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,27 +10,23 @@ from clients import codec
 from clients.server import receive_body
 from coordinator.builds import resolve
 from coordinator.history import explanation, find, state_at
-from coordinator.http import views
+from coordinator.http import asked, views
 from coordinator.http.digest import digest
 from coordinator.http.errors import answer_json, as_rejected, describe
-from coordinator.output import OutputGap
 from coordinator.parts import Parts
 from events.commands import CancelBuild
 from events.errors import (
     ARTIFACT_UNKNOWN,
     CATALOG,
-    LEASE_ENDED,
     MALFORMED,
-    OUTPUT_GAP,
     ROUTE_UNKNOWN,
     Rejected,
 )
-from events.ids import BuildId, JobId, LeaseId, Position, WorkerId, is_hex40
+from events.ids import BuildId, JobId, Position, WorkerId, is_hex40
 from events.state import State
 from events.transitions import BuildStatus, as_json
 
 JSON = "application/json"
-OUTPUT_CHUNK_BYTES_MAX = 1 << 20
 BODY_BYTES_MAX = 64 << 10
 PAGE_DEFAULT, PAGE_MAX = 50, 1000
 
@@ -53,10 +49,10 @@ def blueprint(parts: Parts) -> Blueprint:
 def _add_builds(api: Blueprint, parts: Parts) -> None:
     @api.get("/builds")
     async def builds() -> Response:
-        limit = min(number("limit", PAGE_DEFAULT), PAGE_MAX)
+        limit = min(asked.number("limit", PAGE_DEFAULT), PAGE_MAX)
         if not limit:
             raise Rejected(MALFORMED, "limit must be a whole number from 1 on")
-        before, status = number("before", 0), _status(request.args.get("state"))
+        before, status = asked.number("before", 0), _status(request.args.get("state"))
         page = await parts.core.view(lambda state: views.builds(state, status, before, limit))
         return _json(page)
 
@@ -82,44 +78,24 @@ def _add_builds(api: Blueprint, parts: Parts) -> None:
 
 
 def _add_jobs(api: Blueprint, parts: Parts) -> None:
-    @api.get("/builds/<name>/jobs/<job>/output")
-    async def output(name: str, job: str) -> Response:
-        stream, offset = _stream(), number("from", 0)
-        build, id_ = await parts.core.view(lambda state: _job(state, name, job))
-        follow = request.args.get("follow") == "1"
-        bytes_ = views.output(parts, build, id_, stream, offset, follow=follow)
-        return Response(bytes_, content_type="application/octet-stream")
-
     @api.get("/builds/<name>/jobs/<job>/why")
     async def why(name: str, job: str) -> Response:
         # The log tells of builds, too, that State has forgotten; those have to be named in full.
         build = BuildId(name) if is_hex40(name) else await parts.core.view(lambda state: resolve(state, name))
-        at = Position(number("at", parts.journal.durable))
+        at = Position(asked.number("at", parts.journal.durable))
         return _json(views.explanation(await explanation(parts.journal, build, JobId(job), at)))
 
     @api.get("/builds/<name>/artifacts/<job>")
     async def artifact(name: str, job: str) -> Redirect:
         def look(state: State) -> tuple[JobId, str, WorkerId | None]:
-            build, id_ = _job(state, name, job)
-            digest = state.graphs[build].jobs[id_].digest
-            return id_, digest, state.locate(id_, digest) if digest else None
+            _, found = asked.job(state, name, job)
+            holder = state.locate(found.id, found.digest) if found.digest else None
+            return found.id, found.digest, holder
 
         id_, digest, holder = await parts.core.view(look)
         if holder is None:
             raise Rejected(ARTIFACT_UNKNOWN, f"no live worker holds the artifact of job {id_}")
         return redirect(f"{holder.rstrip('/')}/artifact?id={id_}&digest={digest}", 307)
-
-    @api.post("/leases/<lease>/output")
-    async def append_output(lease: str) -> Response:
-        stream, offset = _stream(), number("offset", 0)
-        id_ = LeaseId(lease)
-        data = await receive_body(OUTPUT_CHUNK_BYTES_MAX)
-        if id_ not in parts.core.state.leases:
-            raise Rejected(LEASE_ENDED, f"lease {lease[:8]}… is not live")
-        try:
-            return _json({"size": await parts.outputs.append(id_, stream, offset, data)})
-        except OutputGap as gap:
-            return answer_json(Rejected(OUTPUT_GAP, str(gap)), size=gap.size)
 
 
 def _add_workers(api: Blueprint, parts: Parts) -> None:
@@ -151,27 +127,10 @@ def _add_catalog(api: Blueprint) -> None:
 async def _shown(parts: Parts, name: str) -> Callable[[], dict[str, Any]]:
     """What shapes the build as it was at the position that the query names, or is now."""
     if "at" in request.args:
-        old = await state_at(parts.journal, Position(number("at", 0)), parts.keeper)
+        old = await state_at(parts.journal, Position(asked.number("at", 0)), parts.keeper)
         return views.build(old, resolve(old, name))
     id_ = await find(parts.core, name)
     return await parts.core.view(lambda state: views.build(state, resolve(state, id_)))
-
-
-def number(parameter: str, default: int) -> int:
-    """A count from the query; raises `Rejected`."""
-    text = request.args.get(parameter)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise Rejected(MALFORMED, f"{parameter} must be a whole number from 0 on, not {text[:40]!r}")
-    return int(text)
-
-
-def _stream() -> str:
-    stream = request.args.get("stream", "stdout")
-    if stream not in ("stdout", "stderr"):
-        raise Rejected(MALFORMED, f"stream must be stdout or stderr, not {stream[:40]!r}")
-    return stream
 
 
 def _status(text: str | None) -> BuildStatus | None:
@@ -181,11 +140,6 @@ def _status(text: str | None) -> BuildStatus | None:
         return BuildStatus(text)
     except ValueError as error:
         raise Rejected(MALFORMED, f"state must be one of {', '.join(BuildStatus)}") from error
-
-
-def _job(state: State, name: str, job: str) -> tuple[BuildId, JobId]:
-    build = resolve(state, name)
-    return build, state.job(build, JobId(job)).id
 
 
 def _json(value: object) -> Response:

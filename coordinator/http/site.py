@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from clients.codec import dumps
 from clients.server import App
-from coordinator.http import api, distbuild, streams
+from coordinator.http import api, distbuild, outputs, streams
 from coordinator.http.errors import answer_json, as_rejected
 from coordinator.http.metrics import exposition
 from coordinator.parts import Parts
@@ -48,6 +48,7 @@ def application(parts: Parts) -> App:
     base = parts.config.base_path
     app.register_blueprint(distbuild.blueprint(parts), url_prefix=base or None)
     app.register_blueprint(api.blueprint(parts), url_prefix=f"{base}/api")
+    app.register_blueprint(outputs.blueprint(parts), url_prefix=f"{base}/api")
     app.register_blueprint(streams.blueprint(parts), url_prefix=f"{base}/api")
     _add_health(app, parts)
     _add_page(app, base)

@@ -1,22 +1,16 @@
 """The state as JSON values, as `GET /api/…` shows it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 from attrs import asdict
 
-from coordinator.parts import Parts
 from events.catalog import JobFailed
 from events.hindsight.why import Explanation
-from events.ids import BuildId, JobId, LeaseId
-from events.log import Subject
+from events.ids import BuildId
 from events.model import Build, Job, Worker
 from events.state import State
-from events.transitions import JOB_ENDED, BuildStatus, JobStatus
-
-READ_BYTES = 256 << 10
-# How long a follower of output waits before it looks whether the coordinator stops.
-LOOK_SECONDS = 1.0
+from events.transitions import BuildStatus, JobStatus
 
 
 def builds(state: State, status: BuildStatus | None, before: int, limit: int) -> dict[str, Any]:
@@ -112,32 +106,3 @@ def worker(state: State, worker_: Worker) -> dict[str, Any]:
         ],
         "artifacts": len(state.held.get(worker_.id, ())),
     }
-
-
-async def output(
-    parts: Parts, build_: BuildId, id_: JobId, stream: str, offset: int, *, follow: bool
-) -> AsyncIterator[bytes]:
-    """A job's output from `offset` (bytes) on; with `follow` until its lease has ended.
-
-    It is the output of one lease, the one that runs the job when the first byte is asked for, or the next
-    one where none does: another attempt is another output, in which `offset` would mean something else.
-    """
-    lease = await _lease(parts, build_, id_, follow=follow)
-    while lease:
-        has_ended = lease not in parts.core.state.leases
-        while data := await parts.outputs.read(lease, stream, offset, READ_BYTES):
-            yield data
-            offset += len(data)
-        if has_ended or not follow or parts.journal.is_stopping:
-            return
-        await parts.outputs.wait(lease, stream, offset, LOOK_SECONDS)
-
-
-async def _lease(parts: Parts, build_: BuildId, id_: JobId, *, follow: bool) -> LeaseId:
-    while True:
-        position = parts.journal.durable
-        job_ = parts.core.state.job(build_, id_)
-        is_final = job_.lease or job_.status in JOB_ENDED or parts.journal.is_stopping
-        if is_final or not follow:
-            return job_.lease
-        await parts.journal.grown(position, Subject.build(build_))  # as long as the client cares to wait

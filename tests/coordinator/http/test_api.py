@@ -1,6 +1,5 @@
 """Our own interface: builds, jobs, output, artifacts, workers, the catalogs, and every error in one shape."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -231,104 +230,6 @@ async def test_a_cancelled_build(tmp_path: Path) -> None:
         bodies: tuple[object, ...] = (b"{", [], {"reason": 5})
         for body in bodies:
             assert (await error(live, "POST", f"/api/builds/{ended.id}/cancel", body))[0] == 400
-
-
-# --- output
-
-
-async def test_output_is_read_from_any_byte(tmp_path: Path) -> None:
-    """Both streams, of ended jobs, of reused ones too, after a restart as well."""
-
-    async def run(_spec: dict[str, Any]) -> Ran:
-        return Ran(b"0123456789", b"err")
-
-    async with running(tmp_path) as live:
-        worker = Worker(live, run=run)
-        async with working(worker):
-            await build(live, graph(job("a")))
-            await build(live, graph(job("a")))
-    async with running(tmp_path) as live:
-        builds = (await live.get("/api/builds"))["builds"]
-        assert [each["reused"] for each in builds] == [1, 0]
-        for each in builds:
-            target = f"/api/builds/{each['id']}/jobs/{A}/output"
-            for query, text in (
-                ("", b"0123456789"),
-                ("?stream=stdout&from=4", b"456789"),
-                ("?stream=stderr", b"err"),
-                ("?from=99", b""),
-                ("?follow=1", b"0123456789"),
-            ):
-                reply = await live.call("GET", target + query)
-                assert (reply.status, reply.body) == (200, text), query
-                assert reply.headers["content-type"] == "application/octet-stream"
-            assert (await error(live, "GET", target + "?stream=x"))[0] == 400
-            assert (await error(live, "GET", target + "?from=-1"))[0] == 400
-        assert (await error(live, "GET", f"/api/builds/{builds[0]['id']}/jobs/{B}/output"))[0] == 404
-
-
-async def test_output_is_followed_while_it_grows(tmp_path: Path) -> None:
-    """From before the job is leased to the end of its lease, with the rest that comes with the result."""
-    async with running(tmp_path) as live, started(live, graph(job("a"))) as stream:
-        await stream.done()
-        target = f"/api/builds/{stream.id}/jobs/{A}/output?follow=1"
-        async with live.client.request("GET", target, timeout_seconds=5) as output:
-            lease = await lease_of(live)
-            sizes = []
-            for offset, piece in ((0, b"one "), (4, b"two ")):
-                sizes.append(
-                    await live.post(f"/api/leases/{lease}/output?stream=stdout&offset={offset}", piece)
-                )
-                assert await anext(output) == piece
-            assert sizes == [{"size": 4}, {"size": 8}]
-            done = {**result(A, Ran(b"three")), "Lease": lease, "StdoutOffset": 8}
-            await live.post("/heartbeat", {**NATIVE, "FinishedJob": [done]})
-            with trio.fail_after(5):
-                assert await output.read() == b"three"
-        finished = (await stream.next())["JobFinished"]
-        assert base64.b64decode(finished["Stdout"]) == b"one two three"
-
-
-async def test_a_follower_sees_the_end_of_the_lease_that_it_follows(tmp_path: Path) -> None:
-    """A cancelled job's output just ends, and so does that of a job that never ran."""
-    async with running(tmp_path) as live, started(live, graph(job("a"), job("b", "a"))) as stream:
-        await stream.done()
-        lease = await lease_of(live)
-        await live.post(f"/api/leases/{lease}/output?offset=0", b"partial")
-        jobs = f"/api/builds/{stream.id}/jobs"
-        async with (
-            live.client.request("GET", f"{jobs}/{A}/output?follow=1", timeout_seconds=5) as running_,
-            live.client.request("GET", f"{jobs}/{B}/output?follow=1", timeout_seconds=5) as blocked,
-        ):
-            assert await anext(running_) == b"partial"
-            await live.post(f"/api/builds/{stream.id}/cancel")
-            with trio.fail_after(5):
-                assert await running_.read() == b""
-                assert await blocked.read() == b""
-
-
-async def test_output_pieces_find_their_place(tmp_path: Path) -> None:
-    """Repeated ones change nothing, gaps are named with the size to go on from, other leases are refused."""
-    async with running(tmp_path) as live, started(live, graph(job("a"))) as stream:
-        await stream.done()
-        lease = await lease_of(live)
-        target = f"/api/leases/{lease}/output?stream=stderr&offset="
-        data = bytes(range(256)) * 1000
-        assert await live.post(target + "0", data[:150_000]) == {"size": 150_000}
-        # The first answer got lost, and more has come since: nothing is doubled, however it is cut.
-        assert await live.post(target + "0", data) == {"size": 256_000}
-        assert await live.post(target + "100", data[100:200]) == {"size": 256_000}
-        status, value = await error(live, "POST", target + "300000", b"x")
-        assert (status, value["size"]) == (409, 256_000)
-        assert (await live.call("GET", f"/api/builds/{stream.id}/jobs/{A}/output?stream=stderr")).body == data
-        for dead in ("f" * 32, "x", "..%2f..%2fetc"):
-            assert (await error(live, "POST", f"/api/leases/{dead}/output?offset=0", b"x"))[0] == 404, dead
-            assert (await error(live, "POST", f"/api/leases/{dead}/output?offset=0"))[0] == 404, dead
-        assert (await error(live, "POST", target + "x", b"x"))[0] == 400
-        assert (await error(live, "POST", f"/api/leases/{lease}/output?stream=x", b"x"))[0] == 400
-        assert (await error(live, "POST", target + "0", bytes((1 << 20) + 1)))[0] == 413
-        await live.post(f"/api/builds/{stream.id}/cancel")
-        assert (await error(live, "POST", target + "256000", b"late"))[0] == 404
 
 
 # --- artifacts and workers
