@@ -238,9 +238,8 @@ MUTANTS = (
     Mutant(
         "the comparison of digests",
         "events/decide/jobs.py",
-        "        known = state.results.get((job.id, digest))\n        if known is not None and state.locate",
-        "        known = next((r for (id_, _), r in state.results.items() if id_ == job.id), None)\n"
-        "        if known is not None and state.locate",
+        "is_known = (job.id, digest) in state.results",
+        "is_known = any(id_ == job.id for id_, _ in state.results)",
         (DECIDE, GOLDEN),
     ),
     Mutant(
