@@ -1,8 +1,5 @@
 """Our own interface, beside the dialects: look at builds and workers, cancel, fetch artifacts."""
 
-from collections.abc import Callable
-from typing import Any
-
 from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as Redirect
 
@@ -11,6 +8,7 @@ from clients.server import receive_body
 from coordinator.builds import resolve
 from coordinator.history import explanation, find, state_at
 from coordinator.http import asked, views
+from coordinator.http.compression import accepts_gzip, encoded
 from coordinator.http.digest import digest
 from coordinator.http.errors import answer_json, as_rejected, describe
 from coordinator.parts import Parts
@@ -58,12 +56,15 @@ def _add_builds(api: Blueprint, parts: Parts) -> None:
 
     @api.get("/builds/<name>")
     async def build(name: str) -> Response:
-        return await _large_json(parts, await _shown(parts, name))
+        shown, may_be_packed = await _shown(parts, name), accepts_gzip(request.accept_encodings)
+        body, headers = await parts.run_sync(encoded, shown.pieces(), may_be_packed)
+        return Response(body, content_type=JSON, headers=headers)
 
     @api.get("/builds/<name>/digest")
     async def build_digest(name: str) -> Response:
         shown = await _shown(parts, name)
-        return await _large_json(parts, lambda: digest(shown()))
+        hex_ = await parts.run_sync(lambda: digest(shown.about, shown.jobs()))
+        return _json({"position": shown.position, "digest": hex_})
 
     @api.post("/builds/<name>/cancel")
     async def cancel(name: str) -> Response:
@@ -124,8 +125,8 @@ def _add_catalog(api: Blueprint) -> None:
         return _json(describe(CATALOG[code]))
 
 
-async def _shown(parts: Parts, name: str) -> Callable[[], dict[str, Any]]:
-    """What shapes the build as it was at the position that the query names, or is now."""
+async def _shown(parts: Parts, name: str) -> views.Shown:
+    """The build as it was at the position that the query names, or is now."""
     if "at" in request.args:
         old = await state_at(parts.journal, Position(asked.number("at", 0)), parts.keeper)
         return views.build(old, resolve(old, name))
@@ -144,8 +145,3 @@ def _status(text: str | None) -> BuildStatus | None:
 
 def _json(value: object) -> Response:
     return Response(codec.dumps(value), content_type=JSON)
-
-
-async def _large_json(parts: Parts, shape: Callable[[], object]) -> Response:
-    """Like `_json`, with the work that 100 000 jobs may make kept off the event loop."""
-    return Response(await parts.run_sync(lambda: codec.dumps(shape())), content_type=JSON)

@@ -3,7 +3,7 @@
 How it is made is in the README, for those who make it elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -28,12 +28,12 @@ JOB = (
 )
 
 
-def digest(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer for a build and its jobs as `views.build` shapes them."""
-    total = sha256(_line(shown["build"], BUILD))
-    for job in shown["jobs"]:
+def digest(about: Mapping[str, Any], jobs: Iterable[Mapping[str, Any]]) -> str:
+    """Of a build and its jobs as they are shown, in hex."""
+    total = sha256(_line(about, BUILD))
+    for job in jobs:
         total.update(_line(job, JOB))
-    return {"position": shown["position"], "digest": total.hexdigest()}
+    return total.hexdigest()
 
 
 def _line(values: Mapping[str, Any], fields: Sequence[str]) -> bytes:

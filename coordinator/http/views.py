@@ -1,16 +1,21 @@
 """The state as JSON values, as `GET /api/…` shows it."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, frozen
 
+from clients import codec
 from events.catalog import JobFailed
 from events.hindsight.why import Explanation
-from events.ids import BuildId
+from events.ids import BuildId, Position
 from events.model import Build, Job, Worker
 from events.state import State
 from events.transitions import BuildStatus, JobStatus
+
+# So many jobs become text at a time: some 200 KB.
+JOBS_AT_ONCE = 500
 
 
 def builds(state: State, status: BuildStatus | None, before: int, limit: int) -> dict[str, Any]:
@@ -25,16 +30,38 @@ def builds(state: State, status: BuildStatus | None, before: int, limit: int) ->
     return {"builds": found, "next": None}
 
 
-def build(state: State, id_: BuildId) -> Callable[[], dict[str, Any]]:
-    """One build with its jobs, at the position of the state.
+@frozen
+class Shown:
+    """One build with its jobs at a position: what is shown of it, not yet in shape.
 
-    What is looked at here is shaped by the function that is returned, in a thread: a build may have
-    100 000 jobs.
+    There may be 100 000 jobs, so whoever wants them has a thread for it, and takes some at a time.
     """
-    position, about = state.position, summary(state, state.builds[id_])
+
+    position: Position
+    about: dict[str, Any]
+    _seen: Sequence[tuple[Job, JobFailed | None]]
+
+    def jobs(self) -> Iterator[dict[str, Any]]:
+        return (job(*each) for each in self._seen)
+
+    def value(self) -> dict[str, Any]:
+        return {"position": self.position, "build": self.about, "jobs": list(self.jobs())}
+
+    def pieces(self) -> Iterator[bytes]:
+        """The JSON text of the value, in pieces."""
+        yield codec.dumps({"position": self.position, "build": self.about})[:-1] + b',"jobs":['
+        jobs, comma = self.jobs(), b""
+        while some := list(islice(jobs, JOBS_AT_ONCE)):
+            yield comma + codec.dumps(some)[1:-1]
+            comma = b","
+        yield b"]}"
+
+
+def build(state: State, id_: BuildId) -> Shown:
+    """One build with its jobs, at the position of the state."""
     graph = state.graphs[id_]
     seen = [(each, graph.failures.get(each.id)) for each in graph.jobs.values()]
-    return lambda: {"position": position, "build": about, "jobs": [job(*each) for each in seen]}
+    return Shown(state.position, summary(state, state.builds[id_]), seen)
 
 
 def summary(state: State, build_: Build) -> dict[str, Any]:

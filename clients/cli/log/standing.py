@@ -35,7 +35,7 @@ def state(reader: SqliteReader, at: Moment | None, build: str, *, as_json: bool)
         id_ = reading.find_build(reader, build)
         if id_ not in now.builds:
             raise Failure(exits.NOT_FOUND, f"at position {now.position} there is no build {plain(build)!r}")
-        answer = views.build(now, id_)()
+        answer = views.build(now, id_).value()
     answer = {**answer, "position": now.position, "at": now.at, "time": moment(now.at)}
     printing.as_json(answer) if as_json else printing.lines(_told(answer, now.at))
     return 0

@@ -1,5 +1,6 @@
 """Our own interface: builds, jobs, output, artifacts, workers, the catalogs, and every error in one shape."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,28 @@ async def test_a_build_is_shown_with_its_jobs(tmp_path: Path) -> None:
         assert value["build"]["error"] == "job b failed: exit status 3"
         assert value["build"]["ended_at"] >= value["build"]["started_at"]
         assert value["build"]["counts"]["failed"] == 1
+
+
+async def test_a_large_build_is_packed_for_whoever_takes_it(tmp_path: Path) -> None:
+    """It is the same build; a small one is not worth it."""
+    async with (
+        running(tmp_path) as live,
+        started(live, graph(*[job(f"{number:04}") for number in range(1200)])) as large,
+        started(live, graph(job("a"))) as small,
+    ):
+        plain = await live.call("GET", f"/api/builds/{large.id}")
+        assert len(json.loads(plain.body)["jobs"]) == 1200
+        for id_, accepted, is_packed in (
+            (large.id, "br, gzip", True),
+            (large.id, "*", True),
+            (large.id, "gzip;q=0, br", False),
+            (small.id, "gzip", False),
+        ):
+            reply = await live.call("GET", f"/api/builds/{id_}", headers={"Accept-Encoding": accepted})
+            assert reply.headers["vary"] == "Accept-Encoding"
+            assert (reply.headers.get("content-encoding") == "gzip") is is_packed, accepted
+            body = gzip.decompress(reply.body) if is_packed else reply.body
+            assert id_ == small.id or body == plain.body
 
 
 async def test_a_build_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:

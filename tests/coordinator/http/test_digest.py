@@ -50,6 +50,10 @@ class Viewer:
         jobs = [thing for (build, job), thing in self.things.items() if build == build_id and job]
         return {"position": position, "build": self.things[build_id, ""], "jobs": jobs}
 
+    def digest(self, position: int, build_id: str) -> dict[str, Any]:
+        shown = self.shown(position, build_id)
+        return {"position": position, "digest": digest(shown["build"], shown["jobs"])}
+
     def _value(self, record: dict[str, Any], value: str) -> Any:
         if value.isidentifier() and value not in ("null", "true", "false"):
             return record.get(value, 0 if value.endswith("_bytes") else "")
@@ -64,11 +68,11 @@ def check(history: list[Record]) -> None:
         if subjects(record)[0] is not None:
             viewer.take(encode(record))
         for id_ in state.builds:
-            shown = build(state, id_)()
+            shown = build(state, id_).value()
             seen = viewer.shown(state.position, id_)
             assert {field: shown["build"][field] for field in BUILD} == seen["build"], record
             assert [{field: each[field] for field in JOB} for each in shown["jobs"]] == seen["jobs"], record
-            assert digest(shown) == digest(seen)
+            assert digest(shown["build"], shown["jobs"]) == digest(seen["build"], seen["jobs"])
 
 
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: str(path.stem))
@@ -90,44 +94,39 @@ def test_what_another_build_does_is_not_shown() -> None:
     ran = Result(job=A, lease=LEASE, stdout_bytes=3, stderr_bytes=4)
     story.given(start(job(A)), FinishUpload(build=FIRST), beat(), beat(free=1, finished=(ran,)))
     story.given(start(job(A), job(B, A)), FinishUpload(build=OTHER))
-    reused = build(story.state, OTHER)()["jobs"][0]
+    reused = build(story.state, OTHER).value()["jobs"][0]
     assert (reused["reused"], reused["stdout_bytes"], reused["stderr_bytes"]) == (True, 3, 4)
     story.given(Tick()).when(Tick(), at=500.0)
     again = Result(job=A, lease=lease_id(2), stdout_bytes=30, stderr_bytes=40)
     story.given(beat(X), beat(X, finished=(again,)))
-    jobs = build(story.state, FIRST)()["jobs"], build(story.state, OTHER)()["jobs"]
+    jobs = build(story.state, FIRST).value()["jobs"], build(story.state, OTHER).value()["jobs"]
     assert [(each[0]["lease"], each[0]["stdout_bytes"]) for each in jobs] == [(LEASE, 3), (lease_id(2), 30)]
     check(story.records)
 
 
 def test_it_is_made_as_the_readme_says() -> None:
     """Byte by byte: whole seconds, names beyond ASCII, and what JSON has to escape."""
-    shown = {
-        "position": 7,
-        "build": {"id": "b1", "state": "failed", "ended_at": 9.0, "error": 'job "ü/\n" failed', "name": "x"},
-        "jobs": [
-            {
-                **dict.fromkeys(JOB),
-                "id": "j1",
-                "state": "failed",
-                "attempt": 2,
-                "worker": "w\x1b\x7f\u2028😀",
-                "queued_at": 1763770000.25,
-                "started_at": 1763770001.0,
-                "exit_code": -1,
-                "reused": False,
-                "stdout_bytes": 1 << 50,
-                "stderr_bytes": 0,
-                "deps": [],
-            }
-        ],
+    about = {"id": "b1", "state": "failed", "ended_at": 9.0, "error": 'job "ü/\n" failed', "name": "x"}
+    shown: dict[str, Any] = {
+        **dict.fromkeys(JOB),
+        "id": "j1",
+        "state": "failed",
+        "attempt": 2,
+        "worker": "w\x1b\x7f\u2028😀",
+        "queued_at": 1763770000.25,
+        "started_at": 1763770001.0,
+        "exit_code": -1,
+        "reused": False,
+        "stdout_bytes": 1 << 50,
+        "stderr_bytes": 0,
+        "deps": [],
     }
     lines = (
         '["b1","failed",9,"job \\"ü/\\n\\" failed"]\n'
         '["j1","failed",2,"w\\u001b\x7f\u2028😀",null,1763770000.25,1763770001,null,-1,null,null,false,'
         "1125899906842624,0]\n"
     )
-    assert digest(shown) == {"position": 7, "digest": sha256(lines.encode()).hexdigest()}
+    assert digest(about, [shown]) == sha256(lines.encode()).hexdigest()
 
 
 async def test_it_is_there_for_every_position(tmp_path: Path) -> None:
@@ -145,11 +144,11 @@ async def test_it_is_there_for_every_position(tmp_path: Path) -> None:
         for line in (await live.call("GET", f"{target}/events")).body.splitlines():
             viewer.take(line)
             position = json.loads(line)["position"]
-            expected = digest(viewer.shown(position, about["id"]))
+            expected = viewer.digest(position, about["id"])
             assert await live.get(f"{target}/digest?at={position}") == expected
         assert (await live.get(f"{target}/digest"))["digest"] == expected["digest"]
         async with started(live, graph(go_job("c"))) as stream:
-            now = await live.get(f"/api/builds/{stream.id}/digest")
-            assert now == digest(await live.get(f"/api/builds/{stream.id}"))
+            now, shown = [await live.get(f"/api/builds/{stream.id}{more}") for more in ("/digest", "")]
+            assert now == {"position": shown["position"], "digest": digest(shown["build"], shown["jobs"])}
         assert (await live.call("GET", f"{target}/digest?at={position + 1000}")).status == 400
         assert (await live.call("GET", f"/api/builds/{'0' * 40}/digest")).status == 404
