@@ -23,6 +23,9 @@ class Observer:
     def on_link(self, link: Link) -> None:
         """The connection was lost, or is back."""
 
+    def on_fetching(self, total: int) -> None:
+        """The build has ended; so many artifacts are to be fetched."""
+
     def on_fetched(self, job: JobId, path: Path) -> None:
         """An artifact is in its place."""
 

@@ -266,6 +266,7 @@ class BuildRun:
         if not self.is_native:
             reason = "this coordinator does not tell which worker holds an artifact"
             return [], [f"{job.name or job.id}: {reason}" for job in made]
+        self._observer.on_fetching(len(made))
         names = places(roots(self._request.graph.jobs))
         fetcher = Fetcher(
             self._client, self._origins, self._out, chance=self._chance, run_sync=self._run_sync

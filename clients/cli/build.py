@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from clients.cli.verbs import Verb, beside_log_lines, client_options, progress_options
+from clients.cli.verbs import Verb, aim, beside_log_lines, client_options, progress_options
 
 EXIT_CODES = """\
 Exit codes:
@@ -12,7 +12,8 @@ Exit codes:
   3 infrastructure   4 cancelled by someone   5 timed out
   6 not allowed      7 unreachable or incompatible coordinator
   8 outcome unknown, never reported as success
-  65 corrupt log     74 disk error            130, 143 ended by a signal
+  65 corrupt log     74 disk error
+  130, 143 ended by Ctrl-C, SIGTERM           141 nobody reads its output
 
 Ctrl-C cancels the build and stays until it has ended; a second one leaves."""
 
@@ -73,6 +74,7 @@ def command(
     request = evolve(request, name=name or request.name, keep_going=keep_going or request.keep_going)
     wishes = Wishes(
         coordinator=coordinator,
+        aim=aim(coordinator),
         source=root,
         out=out,
         detach=detach,

@@ -15,7 +15,7 @@ from clients import wire
 from clients.build import BuildRun
 from clients.build.observer import Patience
 from clients.build.outcome import Outcome, Verdict
-from clients.cli import errors, exits, links, printing, wording
+from clients.cli import errors, exits, links, printing
 from clients.cli.api import Api
 from clients.cli.exits import Exit, Failure
 from clients.cli.progress import Display, make_display
@@ -27,6 +27,8 @@ from events.transitions import JobStatus
 
 # Long enough for a coordinator that was just started beside us; who mistyped its address learns it soon.
 START_SECONDS = 10.0
+# For so long a cancelled build is followed to its end, which comes at once if the coordinator is there.
+CANCEL_SECONDS = 10.0
 
 
 @frozen(kw_only=True)
@@ -34,6 +36,8 @@ class Wishes:
     """What the user asked for beside the graph itself."""
 
     coordinator: str
+    # What another verb needs to be told to find the same coordinator; None if that is gone afterwards.
+    aim: str | None = ""
     source: Path
     out: Path | None = None
     detach: bool = False
@@ -48,7 +52,7 @@ async def build(api: Api, request: BuildRequest, wishes: Wishes) -> int:
     display = make_display(
         wishes.progress, wishes.color, os.environ, sys.stderr, page=page, hint="Ctrl-C cancels"
     )
-    show = Show(api, display, name=request.name, graph=request.graph)
+    show = Show(api, display, name=request.name, graph=request.graph, aim=wishes.aim)
     run = BuildRun(
         api.client,
         request.graph,
@@ -73,10 +77,19 @@ async def build(api: Api, request: BuildRequest, wishes: Wishes) -> int:
     finally:
         display.close()
     if outcome is None:
+        if interrupt.exit and run.build:
+            display.note(f"left before build {short(run.build)} had ended{_later(run, wishes)}")
         return interrupt.exit
     if interrupt.exit and (outcome.verdict is Verdict.UNKNOWN or show.view is None):
         return interrupt.exit
     return _conclude(outcome, show, display, wishes, interrupt.exit)
+
+
+def _later(run: BuildRun, wishes: Wishes) -> str:
+    """How to look again at what was left."""
+    if run.build is None or not run.is_native or wishes.aim is None:
+        return ""
+    return f": terzetto watch {short(run.build)}{wishes.aim}"
 
 
 class Interrupt:
@@ -96,12 +109,13 @@ class Interrupt:
                         scope.cancel()
                         return
                     self.exit = 128 + number
+                    scope.deadline = trio.current_time() + CANCEL_SECONDS
                     nursery.start_soon(self._cancel, signal.Signals(number).name, scope)
 
     async def _cancel(self, name: str, scope: trio.CancelScope) -> None:
         view = self._show.view
         what = f"build {short(view.id)} ({len(view.running)} running)" if view else "the build"
-        self._show.note(f"Cancelling {what}. Press Ctrl-C again to leave at once.")
+        self._show.on_cancelling(f"Cancelling {what}. Press Ctrl-C again to detach now.")
         try:
             await self._run.cancel(f"its client got {name}")
         except wire.Unreachable as error:
@@ -141,15 +155,15 @@ def _say_detached(run: BuildRun, wishes: Wishes) -> None:
 def _conclude(outcome: Outcome, show: Show, display: Display, wishes: Wishes, interrupted: int) -> int:
     """Say how it ended; returns the exit code, a signal's before any other."""
     if outcome.verdict is Verdict.UNKNOWN or show.view is None:
-        raise Failure(exits.OUTCOME_UNKNOWN, outcome.reason)
+        is_foreign = show.view is not None and show.view.is_foreign
+        fix = "this coordinator cannot be asked later: build again" if is_foreign else ""
+        raise Failure(exits.OUTCOME_UNKNOWN, outcome.reason, fix=fix)
     for failed in outcome.failed:
         if show.view.is_foreign:
             display.output(show.view.jobs[failed.id], failed.stdout, failed.stderr)
         show.keep_tail(failed.id, failed.stdout, failed.stderr)
     url = "" if show.view.is_foreign else links.page(wishes.coordinator, show.view.id)
-    display.conclude(
-        wording.summary(show.view, url=url, tails=show.tails, symbols=wording.symbols_for(sys.stderr))
-    )
+    show.conclude(url=url, coordinator=wishes.coordinator)
     code = interrupted or exits.OF_VERDICT[outcome.verdict.value]
     if code == Exit.OK and outcome.unfetched:
         code = Exit.INFRASTRUCTURE

@@ -45,6 +45,7 @@ async def demonstrate(wishes: Wishes, request: BuildRequest) -> int:
             request,
             building.Wishes(
                 coordinator=url,
+                aim=None,
                 source=demo.SOURCE_ROOT,
                 out=wishes.out,
                 progress=wishes.progress,

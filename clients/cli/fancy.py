@@ -1,17 +1,16 @@
 """The live display for a person at a terminal: a few lines that repaint, below everything worth keeping.
 
-There is no alternate screen: what ended goes to the scrollback for good, and only the last lines move.
-The terminal's cursor stays visible, so that even a killed process leaves nothing to be repaired.
+What ended goes to the scrollback for good, together with the next picture, and only the last lines move.
 """
 
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.text import Text
 
 from clients.cli import wording
+from clients.cli.frame import Drawn, Frame
 from clients.cli.sanitise import sanitise
 from clients.cli.texts import duration, plain
 from clients.cli.view import BuildView, JobView
@@ -21,6 +20,7 @@ from events.transitions import JobStatus
 
 LINES_MAX = 10
 REPAINT_SECONDS = 0.1
+# Room for the `^C` that the terminal itself writes: did it wrap, we would lose our place.
 ECHO_COLUMNS = 3
 # In a small build every job's end is told, in a large one only those that took their time.
 SMALL_BUILD_JOBS = 50
@@ -47,85 +47,87 @@ class Fancy:
         hint: str,
         symbols: Symbols,
         color: bool,
+        reflows: bool = True,
     ) -> None:
         self._stream = stream
         self._color = color
-        self._symbols = symbols
+        self.symbols = symbols
         self._page = page
         self._hint = hint
         self._doing = ""
-        self.resume()
-
-    def resume(self) -> None:
-        """Begin to draw at the cursor, wherever it is, as if nothing had been drawn before."""
+        self._frame = Frame(stream, reflows=reflows)
+        self._lines: list[Drawn] = []
+        self._kept = ""
         self._console = Console(
-            file=self._stream,
+            file=stream,
             force_terminal=True,
-            color_system="standard" if self._color else None,
+            color_system="standard" if color else None,
             highlight=False,
             markup=False,
             emoji=False,
             legacy_windows=False,
         )
-        self._live = Live(
-            console=self._console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            vertical_overflow="crop",
-        )
-        self._start()
 
     def changed(self, view: BuildView, job: JobView | None, record: Line, /) -> None:
         kind = record.type
         if kind == "BuildStarted":
-            self._console.print(Text(f"{wording.title(view)} started: {self._page(view.id)}"), soft_wrap=True)
+            self._keep(Text(f"{wording.title(view)} started: {self._page(view.id)}"))
         if job is None or not self._is_worth_keeping(view, job, kind):
             return
-        text = Text(f"{wording.mark(job, self._symbols)} ", style=_STYLES.get(job.status, "yellow"))
+        text = Text(f"{wording.mark(job, self.symbols)} ", style=_STYLES.get(job.status, "yellow"))
         text.append(plain(job.label), style="bold" if job.status is JobStatus.FAILED else "default")
         text.append(f"  {wording.change(job, kind)}", style="default")
-        self._console.print(text, soft_wrap=True)
+        self._keep(text)
 
     def output(self, _job: JobView, stdout: bytes, stderr: bytes, /) -> None:
         # In one piece, past the drawing: a megabyte of lines one by one would take minutes.
         text = "".join(sanitise(data, colour=self._color) for data in (stdout, stderr))
-        self._stop()
-        self._stream.write("".join(f"  | {line}\n" for line in text.splitlines()))
-        self._stream.flush()
-        self._start()
+        self._kept += "".join(f"  | {line}\n" for line in text.splitlines())
+        self._draw()
 
     def note(self, text: str) -> None:
-        self._console.print(Text(text, style="yellow"), soft_wrap=True)
+        self._keep(Text(text, style="yellow"))
+        self._draw()
 
     def doing(self, text: str) -> None:
         self._doing = text
 
-    def tick(self, view: BuildView, farm: Farm | None, now: float, /) -> None:
-        size = self._console.size
-        # Room for the `^C` that the terminal itself writes: did it wrap, we would lose our place.
-        url = "" if view.is_foreign else self._page(view.id)
-        lines = panel(view, farm, now, doing=self._doing, hint=self._hint, url=url, symbols=self._symbols)
-        lines = lines[: max(1, min(LINES_MAX, size.height - 1))]
+    def tick(self, view: BuildView | None, farm: Farm | None, now: float, /) -> None:
+        size = self._frame.size
+        url = self._page(view.id) if view and not view.is_foreign else ""
+        lines = panel(view, farm, now, doing=self._doing, hint=self._hint, url=url, symbols=self.symbols)
+        lines = lines[: max(1, min(LINES_MAX, size.lines - 1))]
         for line in lines:
-            line.truncate(max(1, size.width - ECHO_COLUMNS), overflow="ellipsis")
-        self._live.update(Group(*lines), refresh=True)
+            line.truncate(max(1, size.columns - ECHO_COLUMNS), overflow="ellipsis")
+        self._lines = [Drawn(self._rendered(line), line.cell_len) for line in lines]
+        self._draw()
+
+    def pause(self) -> None:
+        self._frame.draw([])
+
+    def resume(self) -> None:
+        self._frame.forget()
 
     def close(self) -> None:
-        self._stop()
+        self._lines = []
+        self._draw()
 
     def conclude(self, lines: Sequence[str], /) -> None:
         for line in lines:
-            self._console.print(Text(line), soft_wrap=True)
+            self._keep(Text(line))
+        self._draw()
 
-    def _start(self) -> None:
-        self._live.start()
-        self._console.show_cursor(True)
+    def _keep(self, text: Text) -> None:
+        self._kept += self._rendered(text) + "\n"
 
-    def _stop(self) -> None:
-        self._live.update(Text(""))
-        self._live.stop()
+    def _rendered(self, text: Text) -> str:
+        with self._console.capture() as captured:
+            self._console.print(text, end="", soft_wrap=True)
+        return captured.get()
+
+    def _draw(self) -> None:
+        self._frame.draw(self._lines, above=self._kept)
+        self._kept = ""
 
     def _is_worth_keeping(self, view: BuildView, job: JobView, kind: str) -> bool:
         match kind:
@@ -138,7 +140,7 @@ class Fancy:
 
 
 def panel(
-    view: BuildView,
+    view: BuildView | None,
     farm: Farm | None,
     now: float,
     *,
@@ -148,12 +150,14 @@ def panel(
     symbols: Symbols,
 ) -> list[Text]:
     """The moving lines: how far, what runs (longest first), what waits and why, where to see more."""
+    foot = Text(" · ".join(filter(None, [hint, url])), style="dim")
+    if view is None:
+        return [Text(doing or wording.waiting(None, farm), style="yellow"), foot]
     elapsed = duration(now - view.started_at) if view.started_at else ""
     head = Text("  ".join(filter(None, [wording.title(view), wording.progress(view, symbols), elapsed])))
     head.stylize("bold", 0, len(wording.title(view)))
     waits = wording.waiting(view, farm)
     tail = [Text(doing, style="yellow")] * bool(doing) + [Text(waits)] * bool(waits)
-    foot = Text(" · ".join(filter(None, [hint, url])), style="dim")
     room = LINES_MAX - 2 - len(tail)
     running = list(view.running.values())
     shown = running if len(running) <= room else running[: room - 1]

@@ -64,17 +64,18 @@ def make_display(
     symbols = wording.symbols_for(stream)
     match mode:
         case "fancy":
-            from clients.cli.fancy import Fancy  # drawing is slow to import, and mostly not needed
+            from clients.cli import fancy, frame  # drawing is slow to import, and mostly not needed
 
-            return Fancy(stream, page=page, hint=hint, symbols=symbols, color=colored)
+            reflows = frame.reflows(environ)
+            return fancy.Fancy(stream, page=page, hint=hint, symbols=symbols, color=colored, reflows=reflows)
         case "lines" | "grouped":
             return Lines(
                 stream, page=page, clock=clock, symbols=symbols, color=colored, grouped=mode == "grouped"
             )
         case "json":
-            return JsonLines(stream)
+            return JsonLines(stream, symbols)
         case "none":
-            return Silent(stream)
+            return Silent(stream, symbols)
 
 
 class Display(Protocol):
@@ -82,6 +83,7 @@ class Display(Protocol):
 
     shows_output_of_all: bool
     tick_seconds: float
+    symbols: Symbols
 
     def changed(self, view: BuildView, job: JobView | None, record: Line, /) -> None:
         """The record was folded."""
@@ -95,8 +97,11 @@ class Display(Protocol):
     def doing(self, text: str) -> None:
         """What is going on beside the build's own progress, such as an upload; empty: nothing."""
 
-    def tick(self, view: BuildView, farm: Farm | None, now: float, /) -> None:
-        """Called a few times per second, also when nothing happens."""
+    def tick(self, view: BuildView | None, farm: Farm | None, now: float, /) -> None:
+        """Called a few times per second, also when nothing happens; there may be no build yet."""
+
+    def pause(self) -> None:
+        """The process is about to be stopped, and somebody else will use the terminal."""
 
     def resume(self) -> None:
         """The process was stopped, and somebody else used the terminal."""
@@ -114,13 +119,15 @@ class Silent:
     shows_output_of_all = False
     tick_seconds = 1.0
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, symbols: Symbols) -> None:
         self._stream = stream
+        self.symbols = symbols
 
     def changed(self, view: BuildView, job: JobView | None, record: Line, /) -> None: ...
     def output(self, job: JobView, stdout: bytes, stderr: bytes, /) -> None: ...
     def doing(self, text: str) -> None: ...
-    def tick(self, view: BuildView, farm: Farm | None, now: float, /) -> None: ...
+    def tick(self, view: BuildView | None, farm: Farm | None, now: float, /) -> None: ...
+    def pause(self) -> None: ...
     def resume(self) -> None: ...
     def close(self) -> None: ...
     def conclude(self, lines: Sequence[str], /) -> None: ...
@@ -161,7 +168,7 @@ class Lines:
         self._stream = stream
         self._page = page
         self._clock = clock
-        self._symbols = symbols
+        self.symbols = symbols
         self._color = color
         self._wrote_at = clock()
         self._doing = ""
@@ -188,17 +195,20 @@ class Lines:
             self._line("build", text)
         self._doing = text
 
-    def tick(self, view: BuildView, farm: Farm | None, now: float, /) -> None:
+    def tick(self, view: BuildView | None, farm: Farm | None, now: float, /) -> None:
         if self._clock() - self._wrote_at >= HEARTBEAT_SECONDS:
-            self._line("build", self._doing or wording.heartbeat(view, now, farm, self._symbols))
+            self._line("build", self._doing or wording.heartbeat(view, now, farm, self.symbols))
 
+    def pause(self) -> None: ...
     def resume(self) -> None: ...
     def close(self) -> None: ...
 
     def conclude(self, lines: Sequence[str], /) -> None:
-        self._stream.write("".join(f"{line}\n" for line in lines))
-        self._stream.flush()
+        for line in lines:
+            self._line("build", line)
 
     def _line(self, label: str, text: str) -> None:
         self._wrote_at = self._clock()
-        print(f"[{plain(label)}] {text}", file=self._stream, flush=True)
+        # In one piece, so that nobody who writes to the same pipe comes in between.
+        self._stream.write(f"[{plain(label)}] {text}\n")
+        self._stream.flush()

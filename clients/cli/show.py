@@ -1,5 +1,6 @@
 """One build on its way to the screen: records folded, the display told, failed jobs' output fetched."""
 
+import os
 import signal
 import time
 from collections import deque
@@ -10,10 +11,11 @@ import trio
 
 from clients import wire
 from clients.build.observer import Observer
+from clients.cli import wording
 from clients.cli.api import Api
 from clients.cli.progress import Display
 from clients.cli.sanitise import sanitise
-from clients.cli.texts import duration, plain, short, size
+from clients.cli.texts import count, duration, plain, short, size
 from clients.cli.view import BuildView, JobView
 from clients.cli.wording import Farm
 from clients.codec import Malformed
@@ -24,6 +26,7 @@ from events.transitions import BuildStatus, JobStatus
 
 # Of each stream of a failed job so much is shown; the rest stays with the coordinator.
 OUTPUT_BYTES_MAX = 1 << 20
+LOOK_SECONDS = 0.5
 FARM_SECONDS = 2.0
 # Fetching output must not hold up the end of a build for longer than this.
 DRAIN_SECONDS = 20.0
@@ -43,6 +46,7 @@ class Show(Observer):
         *,
         name: str = "",
         graph: Graph | None = None,
+        aim: str | None = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.view: BuildView | None = None
@@ -51,6 +55,7 @@ class Show(Observer):
         self._display = display
         self._name = name
         self._graph = graph
+        self._aim = aim
         self._clock = clock
         # How far the coordinator's clock is ahead, at least: no record is from its future.
         self._skew: float | None = None
@@ -59,10 +64,11 @@ class Show(Observer):
         self._is_owed = trio.Event()
         self._is_paid = trio.Event()
         self._is_paid.set()
-        self._fetched = 0
+        self._fetched, self._to_fetch = 0, 0
         self._link: Link | None = None
         self._link_lost_at = 0.0
         self._upload = ""
+        self._is_cancelling = False
 
     # --- what the build tells
 
@@ -80,18 +86,17 @@ class Show(Observer):
         self._tell_doing()
 
     def on_link(self, link: Link) -> None:
-        if self.view is None:
-            if self._link is None:
-                self._display.note(f"waiting for the coordinator: {plain(link.error)}")
-            self._link = link
-            return
         self._link = link if link.state is LinkState.LOST else None
         self._link_lost_at = trio.current_time()
         self._tell_doing()
 
+    def on_fetching(self, total: int) -> None:
+        self._to_fetch = total
+        self._tell_doing()
+
     def on_fetched(self, _job: JobId, _path: Path) -> None:
         self._fetched += 1
-        self._display.doing(f"fetching what was made: {self._fetched} here")
+        self._tell_doing()
 
     def on_record(self, line: Line) -> None:
         assert self.view is not None, "a build is known before its records come"
@@ -109,7 +114,7 @@ class Show(Observer):
     async def run(self) -> None:
         """Paint, look after the workers and fetch output, until cancelled."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._resume_forever)
+            nursery.start_soon(self._heed_stops_forever)
             nursery.start_soon(self._paint_forever)
             nursery.start_soon(self._watch_workers_forever)
             nursery.start_soon(self._fetch_forever)
@@ -119,8 +124,21 @@ class Show(Observer):
         with trio.move_on_after(DRAIN_SECONDS):
             await self._is_paid.wait()
 
+    def conclude(self, *, url: str, coordinator: str) -> None:
+        """The last words, once the build has ended: what failed, then the summary."""
+        assert self.view is not None, "it has ended"
+        symbols = self._display.symbols
+        summary = wording.summary(self.view, url=url, aim=self._aim, coordinator=coordinator, symbols=symbols)
+        self._display.conclude([*wording.failures(self.view, self.tails, symbols), *summary])
+
     def note(self, text: str) -> None:
         self._display.note(text)
+
+    def on_cancelling(self, text: str) -> None:
+        """The user wants no more of it, which the text says."""
+        self._is_cancelling = True
+        self._display.note(text)
+        self._tell_doing()
 
     def keep_tail(self, job: str, stdout: bytes, stderr: bytes) -> None:
         """Remember the end of what a failed job printed, for the summary."""
@@ -136,37 +154,61 @@ class Show(Observer):
         return line.type == "JobFailed" or (line.type == "JobSucceeded" and self._display.shows_output_of_all)
 
     def _tell_doing(self) -> None:
-        if self._link is not None:
-            left = max(0.0, self._link.retry_seconds - (trio.current_time() - self._link_lost_at))
-            self._display.doing(f"reconnecting ({duration(left)}): {plain(self._link.error)}")
-        else:
-            self._display.doing(self._upload)
+        self._display.doing(self._doing())
 
-    async def _resume_forever(self) -> None:
-        with trio.open_signal_receiver(signal.SIGCONT) as received:
-            async for _ in received:
-                self._display.resume()
+    def _doing(self) -> str:
+        """What goes on beside the build's own progress, the most pressing first."""
+        if self._link is not None:
+            left = self._link.retry_seconds - (trio.current_time() - self._link_lost_at)
+            again, error = duration(max(0.0, left)), plain(self._link.error)
+            if self.view is None:
+                return f"waiting for the coordinator ({again}): {error}"
+            return f"reconnecting ({again}): {error}"
+        if self._to_fetch:
+            return f"fetching what was made: {self._fetched}/{self._to_fetch}"
+        if self._is_cancelling and self.view is not None and not self.view.has_ended:
+            return f"cancelling: {count(len(self.view.running), 'job')} still running"
+        return self._upload
+
+    async def _heed_stops_forever(self) -> None:
+        """Leave the terminal tidy to whoever uses it while we are stopped, and begin anew afterwards."""
+        with trio.open_signal_receiver(signal.SIGTSTP, signal.SIGCONT) as received:
+            async for number in received:
+                if number == signal.SIGTSTP:
+                    self._display.pause()
+                    _stop_this_process()
+                else:
+                    self._display.resume()
 
     async def _paint_forever(self) -> None:
         while True:
-            if self._link is not None:
+            if self._link is not None or self._is_cancelling:
                 self._tell_doing()
-            if self.view is not None:
-                self._display.tick(self.view, self._farm, self._now)
+            self._display.tick(self.view, self._farm, self._now)
             await trio.sleep(self._display.tick_seconds)
 
     async def _watch_workers_forever(self) -> None:
         while True:
-            await trio.sleep(FARM_SECONDS)
-            if self.view is None or self.view.is_foreign or self.view.status is not BuildStatus.RUNNING:
-                continue
-            if not self.view.counts[JobStatus.QUEUED]:
+            if not self._has_queued:
                 self._farm = None
+                await trio.sleep(LOOK_SECONDS)
                 continue
             try:
                 self._farm = (await self._api.workers())[1].farm()
             except (wire.Unreachable, wire.Refused, wire.TooLarge, Malformed):
                 self._farm = None  # then the display says less; the stream itself tells of outages
+            await trio.sleep(FARM_SECONDS)
+
+    @property
+    def _has_queued(self) -> bool:
+        """Is it worth knowing what the workers do?"""
+        view = self.view
+        return (
+            view is not None
+            and not view.is_foreign
+            and view.status is BuildStatus.RUNNING
+            and view.counts[JobStatus.QUEUED] > 0
+        )
 
     async def _fetch_forever(self) -> None:
         while True:
@@ -198,5 +240,12 @@ class Show(Observer):
         half = OUTPUT_BYTES_MAX // 2
         head = await self._api.read_output(self.view.id, job.id, stream, bytes_max=half)
         tail = await self._api.read_output(self.view.id, job.id, stream, bytes_max=half, offset=total - half)
-        command = f"terzetto output {short(self.view.id)} {short(job.id)}"
+        command = f"terzetto output {short(self.view.id)} {short(job.id)}{self._aim or ''}"
         return head + f"\n… {size(total - 2 * half)} not shown; all of it: {command}\n".encode() + tail
+
+
+def _stop_this_process() -> None:
+    """As the signal does by itself: not if there is nobody who could let us go on."""
+    ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, ours)

@@ -3,10 +3,12 @@
 A verb's own module only says what it takes; what it does is imported when it is done.
 """
 
+import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +44,12 @@ def coordinator_option(function: F) -> F:
         show_default=True,
         help="The coordinator to speak to.",
     )(function)
+
+
+def aim(coordinator: str) -> str:
+    """What another verb needs to be told to find the same coordinator; nothing, if it is configured."""
+    source = click.get_current_context().get_parameter_source("coordinator")
+    return f" --coordinator {shlex.quote(coordinator)}" if source is ParameterSource.COMMANDLINE else ""
 
 
 def json_option(function: F) -> F:

@@ -2,7 +2,7 @@
 
 import click
 
-from clients.cli.verbs import Verb, beside_log_lines, client_options, progress_options
+from clients.cli.verbs import Verb, aim, beside_log_lines, client_options, progress_options
 
 
 @click.command(
@@ -23,12 +23,14 @@ def command(*, coordinator: str, as_json: bool, log_level: str, progress: str, c
     from clients.cli import talking, watching
     from clients.cli.api import Api
 
-    progress = beside_log_lines(progress, log_level)
+    progress, elsewhere = beside_log_lines(progress, log_level), aim(coordinator)
 
     async def verb(api: Api) -> int:
         identifier = await api.find_build(build)
         if as_json:
             return await watching.pass_on(api, identifier)
-        return await watching.show(api, identifier, coordinator=coordinator, progress=progress, color=color)
+        return await watching.show(
+            api, identifier, coordinator=coordinator, aim=elsewhere, progress=progress, color=color
+        )
 
     return talking.run(verb, coordinator=coordinator, log_level=log_level)

@@ -8,7 +8,7 @@ from functools import partial
 import trio
 
 from clients.build.outcome import Tally
-from clients.cli import links, printing, wording
+from clients.cli import links, printing
 from clients.cli.api import Api
 from clients.cli.exits import OF_VERDICT
 from clients.cli.progress import make_display
@@ -17,12 +17,12 @@ from clients.live import follow
 from events.ids import BuildId
 
 
-async def show(api: Api, build: str, *, coordinator: str, progress: str, color: str) -> int:
+async def show(api: Api, build: str, *, coordinator: str, aim: str = "", progress: str, color: str) -> int:
     """Show the build until it has ended; returns its exit code."""
     page = partial(links.page, coordinator)
     hint = "Ctrl-C stops watching"
     display = make_display(progress, color, os.environ, sys.stderr, page=page, hint=hint)
-    show, tally = Show(api, display), Tally(())
+    show, tally = Show(api, display, aim=aim), Tally(())
     try:
         show.on_started(BuildId(build), 0, is_native=True)
         async with trio.open_nursery() as nursery:
@@ -36,10 +36,7 @@ async def show(api: Api, build: str, *, coordinator: str, progress: str, color: 
             nursery.cancel_scope.cancel()
     finally:
         display.close()
-    assert show.view is not None, "it was started above"
-    symbols = wording.symbols_for(sys.stderr)
-    url = links.page(coordinator, build)
-    display.conclude(wording.summary(show.view, url=url, tails=show.tails, symbols=symbols))
+    show.conclude(url=page(build), coordinator=coordinator)
     return OF_VERDICT[tally.verdict.value]
 
 

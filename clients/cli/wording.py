@@ -11,10 +11,12 @@ from attrs import frozen
 
 from clients.cli.texts import count, duration, plain, short
 from clients.cli.view import BuildView, JobView
+from events.hindsight.words import because
 from events.transitions import BuildStatus, JobStatus
 
-SUMMARY_LINES_MAX = 12
-TAIL_LINES = 3
+# Of so many failed jobs the end of what they printed is repeated.
+TAILS_MAX = 3
+TAIL_LINES = 20
 PATH_JOBS_MAX = 5
 
 
@@ -68,14 +70,16 @@ def progress(view: BuildView, symbols: Symbols) -> str:
     return "  ".join([*parts, *(f"{mark} {number}" for mark, number in shown.items() if number)])
 
 
-def waiting(view: BuildView, farm: Farm | None) -> str:
+def waiting(view: BuildView | None, farm: Farm | None) -> str:
     """What waits, and for what; empty if nothing does."""
+    if view is None:
+        return "waiting for the coordinator to take the build"
     if view.has_ended:
-        return ""
+        return f"{view.status}: waiting for what is still to be fetched"
     if view.is_foreign:
         return "waiting for jobs to end; this coordinator tells no more"
     if view.status is BuildStatus.UPLOADING:
-        return "waiting for the source files"
+        return "waiting for the coordinator to have all source files"
     parts = []
     if queued := view.counts[JobStatus.QUEUED]:
         parts.append(f"queued {queued}: {_why_queued(farm)}")
@@ -122,13 +126,17 @@ def change(job: JobView, kind: str) -> str:
         case "JobFailed":
             return f"failed: {failure(job)}{_ran(job, 'after')}"
         case "JobReleased":
-            return f"queued again: {plain(job.reason)}"
+            return f"queued again: {_because(job)}"
         case "JobReopened" | "JobBlocked":
-            return f"has to run again: {plain(job.reason)}" if kind == "JobReopened" else plain(job.reason)
+            return f"{'has to run' if kind == 'JobReopened' else 'blocked'} again: {_because(job)}"
         case "JobCancelled" if job.started_at is not None:
-            return f"cancelled: {plain(job.reason)}"
+            return f"cancelled: {_because(job)}"
         case _:
             return ""
+
+
+def _because(job: JobView) -> str:
+    return plain(because(job.reason))
 
 
 def _ran(job: JobView, word: str) -> str:
@@ -156,8 +164,10 @@ def mark(job: JobView, symbols: Symbols) -> str:
     }.get(job.status, symbols.again)
 
 
-def heartbeat(view: BuildView, now: float, farm: Farm | None, symbols: Symbols) -> str:
+def heartbeat(view: BuildView | None, now: float, farm: Farm | None, symbols: Symbols) -> str:
     """One line for whoever sees nothing else: how far, what runs, what waits."""
+    if view is None:
+        return waiting(None, farm)
     longest = next(iter(view.running.values()), None)
     parts = [progress(view, symbols)]
     if longest:
@@ -182,22 +192,46 @@ def critical_path(view: BuildView) -> list[JobView]:
     return path[::-1]
 
 
-def summary(view: BuildView, *, url: str, tails: Mapping[str, str], symbols: Symbols) -> list[str]:
-    """The last word: at most twelve lines; `tails` are the ends of failed jobs' output by job id."""
-    lines = [_result(view, symbols), f"  {_counts(view)}"]
-    failed = [job for job in view.jobs.values() if job.status is JobStatus.FAILED]
-    for job in failed[:2]:
-        lines.append(f"  {symbols.failed} {plain(job.label)}: {failure(job)}")
+def failures(view: BuildView, tails: Mapping[str, str], symbols: Symbols) -> list[str]:
+    """What failed, with the last lines of its output, which `tails` has by job id."""
+    lines: list[str] = []
+    failed = _failed(view)
+    for job in failed[:TAILS_MAX]:
+        lines.append(f"{symbols.failed} {plain(job.label)}: {failure(job)}")
         tail = tails.get(job.id, "").rstrip("\n").splitlines()[-TAIL_LINES:]
-        lines += [f"    | {line}" for line in tail] if job is failed[0] else []
-    if len(failed) > 2:
-        lines.append(f"  {symbols.more} and {len(failed) - 2} more failed")
+        lines += [f"    | {line}" for line in tail]
+    if len(failed) > TAILS_MAX:
+        lines.append(f"{symbols.more} and {len(failed) - TAILS_MAX} more failed")
+    return lines
+
+
+def _failed(view: BuildView) -> list[JobView]:
+    return [job for job in view.jobs.values() if job.status is JobStatus.FAILED]
+
+
+def summary(view: BuildView, *, url: str, aim: str | None, coordinator: str, symbols: Symbols) -> list[str]:
+    """The last word: at most twelve lines.
+
+    `aim` is what a verb needs to be told to find this coordinator, None if it is about to go; `log` has to
+    be told its address.
+    """
+    lines = [_result(view, symbols), f"  {_counts(view)}"]
     path = critical_path(view)
     if len(path) > 1:
         lines.append(f"  {_path(path, symbols)}")
-    if failed:
-        lines.append(f"  next: terzetto output {short(view.id)} {shlex.quote(plain(failed[0].label))}")
-    return [*lines, f"  {url}"][:SUMMARY_LINES_MAX]
+    commands = [] if view.is_foreign or aim is None else _next(view, path, aim, coordinator)
+    lines += [f"  {'      ' if place else 'next: '}{text}" for place, text in enumerate(commands)]
+    return [*lines, *([f"  {url}"] if url else [])]
+
+
+def _next(view: BuildView, path: list[JobView], aim: str, coordinator: str) -> list[str]:
+    """What one may want to type now."""
+    if failed := _failed(view):
+        job = f"{short(view.id)} {shlex.quote(plain(failed[0].label))}{aim}"
+        return [f"terzetto output {job}", f"terzetto why {job}"]
+    if view.status is BuildStatus.SUCCEEDED and len(path) > 1:
+        return [f"terzetto log critical-path {short(view.id)} --coordinator {shlex.quote(coordinator)}"]
+    return []
 
 
 def _result(view: BuildView, symbols: Symbols) -> str:

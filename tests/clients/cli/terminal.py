@@ -23,14 +23,20 @@ _SEQUENCE = re.compile(r"\x1b\[([?0-9;]*)([@-~])")
 
 
 class Screen:
-    """What a person sees: lines, of which the lowest `rows` can still be drawn on."""
+    """What a person sees: rows, of which the lowest `rows` can still be drawn on.
 
-    def __init__(self, columns: int, rows: int) -> None:
+    `reflows`: on a change of its width it breaks lines anew, as most terminals do; else it cuts them off.
+    """
+
+    def __init__(self, columns: int, rows: int, *, reflows: bool = True) -> None:
         self.columns, self.rows = columns, rows
         self.lines = [""]
         self.row = self.column = 0
         self.is_cursor_visible = True
         self.sequences: set[str] = set()
+        self._reflows = reflows
+        # Whether a row goes on with what did not fit into the one above.
+        self._goes_on = [False]
         self._pending = ""
 
     def feed(self, text: str) -> None:
@@ -52,6 +58,26 @@ class Screen:
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self.lines)
 
+    def resize(self, columns: int, rows: int) -> None:
+        self.columns, self.rows = columns, rows
+        if not self._reflows:
+            self.lines = [line[:columns] for line in self.lines]
+            self.column = min(self.column, columns - 1)
+            return
+        whole: list[str] = []
+        for number, (line, goes_on) in enumerate(zip(self.lines, self._goes_on, strict=True)):
+            whole = [*whole[:-1], whole[-1] + line] if goes_on else [*whole, line]
+            if number == self.row:
+                cursor = len(whole) - 1, len(whole[-1]) - len(line) + self.column
+        self.lines, self._goes_on = [], []
+        for number, line in enumerate(whole):
+            if number == cursor[0]:
+                self.row, self.column = len(self.lines) + cursor[1] // columns, cursor[1] % columns
+            pieces = [line[at : at + columns] for at in range(0, max(1, len(line)), columns)]
+            self.lines += pieces
+            self._goes_on += [False] + [True] * (len(pieces) - 1)
+        self._extend()
+
     def _put(self, char: str) -> None:
         if char == "\r":
             self.column = 0
@@ -61,14 +87,19 @@ class Screen:
             if self.column == self.columns:
                 self.column = 0
                 self._down()
+                self._goes_on[self.row] = True
             line = self.lines[self.row].ljust(self.column)
             self.lines[self.row] = line[: self.column] + char + line[self.column + 1 :]
             self.column += 1
 
     def _down(self) -> None:
         self.row += 1
-        if self.row == len(self.lines):
+        self._extend()
+
+    def _extend(self) -> None:
+        while self.row >= len(self.lines):
             self.lines.append("")
+            self._goes_on.append(False)
 
     def _act(self, parameters: str, kind: str) -> None:
         self.sequences.add(parameters + kind if parameters.startswith("?") else kind)
@@ -76,9 +107,10 @@ class Screen:
         if kind == "A":
             # What has scrolled off is out of reach.
             self.row = max(self.row - number, len(self.lines) - self.rows, 0)
-        elif kind == "K":
-            keep = "" if parameters == "2" else self.lines[self.row][: self.column]
-            self.lines[self.row] = keep
+        elif kind == "J":
+            assert not parameters, "only what is below is ever erased"
+            self.lines[self.row] = self.lines[self.row][: self.column]
+            del self.lines[self.row + 1 :], self._goes_on[self.row + 1 :]
         elif parameters == "?25":
             self.is_cursor_visible = kind == "h"
 
@@ -99,7 +131,7 @@ class Session:
 
     def resize(self, columns: int, rows: int) -> None:
         ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.screen.columns, self.screen.rows = columns, rows
+        self.screen.resize(columns, rows)
 
     async def until(self, text: str) -> None:
         """Wait until the text has been on the screen, in the lines or in what was drawn over."""

@@ -97,11 +97,12 @@ async def test_a_success_leaves_what_was_made(file: Path, tmp_path: Path) -> Non
         "[compile] done in 2.0s on w1:1",
         "[bin/app] running on w1:1",
         "[bin/app] done in 1.0s on w1:1",
-        "[build] fetching what was made: 1 here",
-        "✓ build bbbbbbbb (nightly) succeeded in 11s",
-        "  2 jobs: 2 done",
-        "  critical path 3.0s: compile 2.0s → bin/app 1.0s",
-        f"  {page}",
+        "[build] fetching what was made: 0/1",
+        "[build] ✓ build bbbbbbbb (nightly) succeeded in 11s",
+        "[build]   2 jobs: 2 done",
+        "[build]   critical path 3.0s: compile 2.0s → bin/app 1.0s",
+        f"[build]   next: terzetto log critical-path bbbbbbbb --coordinator {url}",
+        f"[build]   {page}",
     ]
 
 
@@ -117,12 +118,13 @@ async def test_a_failure_shows_why(file: Path) -> None:
     assert done.err.splitlines()[3:] == [
         "[compile] failed: exit status 2 after 1.0s on w1:1",
         "[compile] | no",
-        "✗ build bbbbbbbb (nightly) failed in 8.0s: job compile failed: exit status 2",
-        "  2 jobs: 1 failed, 1 cancelled",
-        "  ✗ compile: exit status 2",
-        "    | no",
-        "  next: terzetto output bbbbbbbb compile",
-        f"  {url}/#/b/{BUILD}",
+        "[build] ✗ compile: exit status 2",
+        "[build]     | no",
+        "[build] ✗ build bbbbbbbb (nightly) failed in 8.0s: job compile failed: exit status 2",
+        "[build]   2 jobs: 1 failed, 1 cancelled",
+        "[build]   next: terzetto output bbbbbbbb compile",
+        "[build]         terzetto why bbbbbbbb compile",
+        f"[build]   {url}/#/b/{BUILD}",
     ]
 
 
@@ -204,6 +206,7 @@ async def test_a_foreign_coordinator(file: Path) -> None:
     assert (done.code, done.out) == (1, f"{BUILD}\n")
     assert done.err.splitlines()[:2] == ["[compile] failed: exit status 1", "[compile] | hi"]
     assert "http" not in done.err
+    assert "terzetto" not in done.err
 
 
 async def test_detached(file: Path) -> None:
@@ -298,8 +301,8 @@ async def test_the_first_signal_cancels_and_stays(file: Path, number: signal.Sig
         {"Reason": f"its client got {number.name}"}
     ]
     lines = err.splitlines()
-    assert lines[0] == ("[build] Cancelling build bbbbbbbb (1 running). Press Ctrl-C again to leave at once.")
-    assert f"⊘ build bbbbbbbb (nightly) cancelled in 1m 34s: its client got {number.name}" in lines
+    assert lines[0] == ("[build] Cancelling build bbbbbbbb (1 running). Press Ctrl-C again to detach now.")
+    assert f"[build] ⊘ build bbbbbbbb (nightly) cancelled in 1m 34s: its client got {number.name}" in lines
 
 
 async def test_the_second_signal_leaves_at_once(file: Path) -> None:
@@ -412,4 +415,4 @@ async def test_a_coordinator_that_is_about_to_start(file: Path) -> None:
     async with serving(coordinator) as url:
         done = await terzetto("build", file, url=url)
     assert done.code == 0, done.err
-    assert done.err.count("[build] waiting for the coordinator: ") == 1
+    assert done.err.count("[build] waiting for the coordinator (") == 1

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from clients.cli.fancy import LINES_MAX, Fancy, panel
+from clients.cli.frame import reflows
 from clients.cli.view import BuildView
 from clients.cli.wording import Farm, Symbols
 from clients.live import Line
@@ -26,18 +27,31 @@ def many(running: int) -> list[Line]:
 class Shown:
     """A display on a screen of this size."""
 
-    def __init__(self, columns: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("COLUMNS", str(columns))
-        monkeypatch.setenv("LINES", str(rows))
-        self.screen = Screen(columns, rows)
+    def __init__(
+        self, columns: int, rows: int, monkeypatch: pytest.MonkeyPatch, *, reflows: bool = True
+    ) -> None:
+        self.screen = Screen(columns, rows, reflows=reflows)
         self.stream = io.StringIO()
+        self._monkeypatch = monkeypatch
+        self._size(columns, rows)
         self.display = Fancy(
             self.stream,
             page=lambda build: f"http://127.0.0.1:8470/#/b/{build}",
             hint="Ctrl-C cancels",
             symbols=Symbols(),
             color=False,
+            reflows=reflows,
         )
+
+    def _size(self, columns: int, rows: int) -> None:
+        self._monkeypatch.setenv("COLUMNS", str(columns))
+        self._monkeypatch.setenv("LINES", str(rows))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """By the user, between two pictures."""
+        self.look()
+        self.screen.resize(columns, rows)
+        self._size(columns, rows)
 
     def tell(self, lines: list[Line]) -> BuildView:
         view = BuildView(id="bb" * 20)
@@ -85,6 +99,7 @@ def test_it_repaints_in_place(columns: int, rows: int, monkeypatch: pytest.Monke
     """Frame after frame takes the same lines, none wider or higher than the terminal, and none remains."""
     shown = Shown(columns, rows, monkeypatch)
     view = shown.tell(many(30))
+    shown.display.note("-")
     before = len(shown.look())
     for second in range(5):
         shown.display.tick(view, None, 1000.0 + second)
@@ -94,6 +109,73 @@ def test_it_repaints_in_place(columns: int, rows: int, monkeypatch: pytest.Monke
     shown.display.close()
     assert len(shown.look()) == before
     assert shown.screen.is_cursor_visible
+
+
+@pytest.mark.parametrize("reflows", [True, False])
+@pytest.mark.parametrize(
+    "sizes", [[(80, 24), (33, 24)], [(30, 12), (120, 40)], [(200, 50), (20, 30), (79, 24)]]
+)
+def test_it_keeps_its_place_when_the_terminal_is_resized(
+    sizes: list[tuple[int, int]], reflows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the last picture remains, and nothing that was to stay is erased, however lines break."""
+    shown = Shown(*sizes[0], monkeypatch, reflows=reflows)
+    view = shown.tell(many(30))
+    shown.display.note("what is above")
+    for second, size in enumerate(sizes):
+        shown.resize(*size)
+        shown.display.tick(view, None, 1000.0 + second)
+        lines = shown.look()
+        frame = lines[lines.index("what is above") + 1 :]
+        assert len(frame) == min(LINES_MAX, size[1] - 1)
+        assert [place for place, text in enumerate(frame) if text.startswith("build bbb")] == [0]
+        assert sum("build bbb" in text for text in lines) == 2
+    shown.display.close()
+    assert shown.look()[-1] == "what is above"
+
+
+def test_what_is_like_the_last_picture_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent over a slow line that changes nothing."""
+    shown = Shown(80, 24, monkeypatch)
+    view = shown.tell(many(3))
+    shown.display.tick(view, None, 1000.0)
+    assert shown.stream.getvalue()
+    shown.look()
+    shown.display.tick(view, None, 1000.0)
+    assert shown.stream.getvalue() == ""
+
+
+def test_changes_wait_for_the_next_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand of them between two pictures are one write."""
+    shown = Shown(80, 24, monkeypatch)
+    view = shown.tell(FAILED)
+    assert shown.stream.getvalue() == ""
+    shown.display.tick(view, None, 24.0)
+    assert "✗ compile  failed" in shown.look()[3]
+
+
+def test_before_there_is_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what it waits for, from the beginning."""
+    shown = Shown(80, 24, monkeypatch)
+    shown.display.tick(None, None, 0.0)
+    assert shown.look() == ["waiting for the coordinator to take the build", "Ctrl-C cancels"]
+    shown.display.doing("waiting for the coordinator (2.0s): nobody is there")
+    shown.display.tick(None, None, 0.0)
+    assert shown.look() == ["waiting for the coordinator (2.0s): nobody is there", "Ctrl-C cancels"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "breaks"),
+    [
+        ({}, True),
+        ({"XTERM_VERSION": "XTerm(390)"}, False),
+        ({"STY": "1.pts"}, False),
+        ({"TERM": "linux"}, False),
+    ],
+)
+def test_which_terminals_break_lines_anew(environ: dict[str, str], breaks: bool) -> None:
+    """Known by what they put into the environment."""
+    assert reflows(environ) is breaks
 
 
 def test_what_is_worth_keeping_goes_to_the_scrollback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +191,7 @@ def test_what_is_worth_keeping_goes_to_the_scrollback(monkeypatch: pytest.Monkey
     assert shown.look() == [
         "build bbbbbbbb (nightly) started: http://127.0.0.1:8470/#/b/" + "b" * 20,
         "b" * 20,
-        "↻ compile  queued again: worker-lost",
+        "↻ compile  queued again: the worker is gone or is a new process",
         "✗ compile  failed: exit status 3 after 9.0s on w2:1",
         "  | out",
         "  | red",
@@ -126,19 +208,17 @@ def test_it_draws_anew_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     view = shown.tell(BEGUN)
     shown.display.tick(view, None, 24.0)
     before = shown.look()
+    shown.display.pause()
+    assert shown.look() == before[:2]
     shown.screen.feed("\r\n[1]+  Stopped\r\n$ fg\r\n")
     shown.display.resume()
     shown.display.tick(view, None, 25.0)
     shown.display.tick(view, None, 26.0)
     after = shown.look()
-    assert after[: len(before)] == before
-    assert after[len(before) : len(before) + 3] == [
-        "[1]+  Stopped",
-        "$ fg",
-        "build bbbbbbbb (nightly)  0/3 jobs  ▸ 1  25s",
-    ]
+    between = [*before[:2], "", "[1]+  Stopped", "$ fg"]
+    assert after[:6] == [*between, "build bbbbbbbb (nightly)  0/3 jobs  ▸ 1  25s"]
     shown.display.close()
-    assert shown.look()[len(before) :] == ["[1]+  Stopped", "$ fg"]
+    assert shown.look() == between
 
 
 def test_a_large_build_keeps_only_what_took_its_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,14 +86,14 @@ def test_lines_for_pipes() -> None:
         "[build] build bbbbbbbb (nightly) started: http://c/bb\n"
         "[build] all source files are there\n"
         "[compile] running on w1:1\n"
-        "[compile] queued again: worker-lost\n"
+        "[compile] queued again: the worker is gone or is a new process\n"
         "[compile] running on w2:1, attempt 2\n"
         "[compile] failed: exit status 3 after 9.0s on w2:1\n"
         "[compile] | out\n"
         "[compile] | red \n"
         "[compile] | last\n"
         "[build] Cancelling\n"
-        "the end\n"
+        "[build] the end\n"
     )
 
 

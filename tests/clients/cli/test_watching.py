@@ -45,7 +45,7 @@ async def test_a_build_that_has_ended() -> None:
     assert lines[0] == f"[build] build bbbbbbbb (nightly) started: {url}/#/b/{BUILD}"
     assert "[compile] failed: exit status 3 after 9.0s on w2:1" in lines
     assert any(line.startswith("[build] the output of compile could not be fetched: 404") for line in lines)
-    assert lines[-1] == f"  {url}/#/b/{BUILD}"
+    assert lines[-1] == f"[build]   {url}/#/b/{BUILD}"
     assert coordinator.queries[0] == {"after": "0"}
 
 

@@ -14,34 +14,51 @@ URL = "http://c/?build=bb"
 NORMAL = Symbols()
 
 
-def said(view: BuildView, **tails: str) -> str:
-    return "\n".join(wording.summary(view, url=URL, tails=tails, symbols=NORMAL))
+def said(view: BuildView, aim: str | None = "", symbols: Symbols = NORMAL) -> list[str]:
+    return wording.summary(view, url=URL, aim=aim, coordinator="http://c", symbols=symbols)
 
 
 def test_the_summary_of_a_success() -> None:
-    """Result, wall time, counts and the chain that took longest."""
-    assert said(view_of(SUCCEEDED)) == (
-        "✓ build bbbbbbbb (nightly) succeeded in 30s\n  3 jobs: 2 done, 1 reused\n  http://c/?build=bb"
-    )
+    """Result, wall time, counts by state, and where to look."""
+    assert said(view_of(SUCCEEDED)) == [
+        "✓ build bbbbbbbb (nightly) succeeded in 30s",
+        "  3 jobs: 2 done, 1 reused",
+        "  http://c/?build=bb",
+    ]
 
 
 def test_the_summary_of_a_failure() -> None:
-    """Which job, why, the end of its output, what was lost on the way, and what to type next."""
-    tails = {A: "one\ntwo\nthree\nfour\n"}
-    assert "\n".join(wording.summary(view_of(FAILED), url=URL, tails=tails, symbols=ASCII)) == (
-        "x build bbbbbbbb (nightly) failed in 22s: job compile failed: exit status 3\n"
-        "  3 jobs: 1 failed, 2 cancelled; 1 attempt lost and made again\n"
-        "  x compile: exit status 3\n"
-        "    | two\n"
-        "    | three\n"
-        "    | four\n"
-        "  next: terzetto output bbbbbbbb compile\n"
-        "  http://c/?build=bb"
-    )
+    """What was lost on the way, and what to type next, against the same coordinator."""
+    assert said(view_of(FAILED), " --coordinator http://c", ASCII) == [
+        "x build bbbbbbbb (nightly) failed in 22s: job compile failed: exit status 3",
+        "  3 jobs: 1 failed, 2 cancelled; 1 attempt lost and made again",
+        "  next: terzetto output bbbbbbbb compile --coordinator http://c",
+        "        terzetto why bbbbbbbb compile --coordinator http://c",
+        "  http://c/?build=bb",
+    ]
 
 
-def test_the_summary_is_short_however_much_went_wrong() -> None:
-    """Hundreds of failures with long names and output stay within twelve lines, the address included."""
+def test_what_cannot_be_asked_is_not_proposed() -> None:
+    """Neither of a coordinator that is about to go, nor of a foreign one."""
+    assert not any("terzetto" in line for line in said(view_of(FAILED), None))
+    foreign = BuildView.of_foreign("bb" * 20, Graph(jobs=(Job(id=A),)), name="", started_at=0.0)
+    for record in (line(0, "JobFailed", job=A, exit_code=1, error="no"), line(0, "BuildFailed", error="no")):
+        foreign.fold(record)
+    assert not any("terzetto" in line for line in said(foreign))
+
+
+def test_the_end_of_what_a_failed_job_printed_is_repeated() -> None:
+    """Its last twenty lines, below its name."""
+    tails = {A: "".join(f"{number}\n" for number in range(25))}
+    assert wording.failures(view_of(FAILED), tails, NORMAL) == [
+        "✗ compile: exit status 3",
+        *(f"    | {number}" for number in range(5, 25)),
+    ]
+    assert wording.failures(view_of(SUCCEEDED), tails, NORMAL) == []
+
+
+def test_the_last_words_are_short_however_much_went_wrong() -> None:
+    """Of hundreds of failures three are repeated; the summary stays within twelve lines, address included."""
     jobs = [f"{number:040x}" for number in range(300)]
     lines = [
         line(1, "BuildStarted", jobs=300),
@@ -54,10 +71,14 @@ def test_the_summary_is_short_however_much_went_wrong() -> None:
         lines.append(line(at + 1, "JobLeased", job=job, worker="w", attempt=1))
         lines.append(line(at + 2, "JobFailed", job=job, exit_code=1, error="boom\nand more"))
     lines.append(line(9000, "BuildFailed", error="300 jobs failed"))
-    summary = wording.summary(view_of(lines), url=URL, tails={jobs[0]: "x\n" * 99}, symbols=NORMAL)
+    view = view_of(lines)
+    assert wording.failures(view, dict.fromkeys(jobs, "x\n" * 99), NORMAL)[21:] == [
+        *[text for n in (1, 2) for text in (f"✗ j {n}: exit 1, boom�and more", *["    | x"] * 20)],
+        "… and 297 more failed",
+    ]
+    summary = said(view)
     assert len(summary) <= 12
     assert summary[-1] == f"  {URL}"
-    assert "  … and 298 more failed" in summary
     assert all("\n" not in text for text in summary)
     assert "  next: terzetto output bbbbbbbb 'j 0'" in summary
 
@@ -76,7 +97,11 @@ def test_the_critical_path() -> None:
     ]
     view = view_of(lines)
     assert [job.label for job in wording.critical_path(view)] == ["compile", "link"]
-    assert "  critical path 9.0s: compile 7.0s → link 2.0s" in said(view)
+    assert said(view)[2:] == [
+        "  critical path 9.0s: compile 7.0s → link 2.0s",
+        "  next: terzetto log critical-path bbbbbbbb --coordinator http://c",
+        f"  {URL}",
+    ]
     assert wording.critical_path(view_of(BEGUN)) == []
 
 
@@ -95,9 +120,12 @@ def test_why_it_waits(farm: Farm | None, text: str) -> None:
 
 
 def test_what_a_build_waits_for_before_and_after() -> None:
-    """Before its sources are there it says so; once it has ended it waits for nothing."""
-    assert wording.waiting(view_of(BEGUN[:5]), None) == "waiting for the source files"
-    assert wording.waiting(view_of(SUCCEEDED), None) == ""
+    """Each moment has its reason: before there is a build, before its sources are there, after its end."""
+    assert wording.waiting(None, None) == "waiting for the coordinator to take the build"
+    uploading = "waiting for the coordinator to have all source files"
+    assert wording.waiting(view_of(BEGUN[:5]), None) == uploading
+    ended = "succeeded: waiting for what is still to be fetched"
+    assert wording.waiting(view_of(SUCCEEDED), None) == ended
     foreign = BuildView.of_foreign("bb" * 20, Graph(jobs=(Job(id=A),)), name="", started_at=0.0)
     assert wording.waiting(foreign, None) == "waiting for jobs to end; this coordinator tells no more"
 
@@ -111,7 +139,7 @@ def test_each_change_in_words() -> None:
             told.append(f"{job.label}: {text}")
     assert told == [
         "compile: running on w1:1",
-        "compile: queued again: worker-lost",
+        "compile: queued again: the worker is gone or is a new process",
         "compile: running on w2:1, attempt 2",
         "compile: failed: exit status 3 after 9.0s on w2:1",
     ]
