@@ -1,0 +1,19 @@
+/** The lights in which a build can be seen, in the order of their keys. A tab shows `view` as it stands. */
+
+import type { Component } from "svelte";
+import JobsTab from "./JobsTab.svelte";
+import type { BuildView } from "./view.svelte.ts";
+
+/** What a tab may offer to the keys: `move` the focus by so many rows, or give it to a job. */
+export interface TabKeys {
+  move?(step: number): void;
+  focusItem?(id: string | undefined): void;
+}
+
+export interface Tab {
+  readonly name: string;
+  readonly title: string;
+  readonly component: Component<{ view: BuildView }, TabKeys>;
+}
+
+export const TABS: readonly Tab[] = [{ name: "jobs", title: "Jobs", component: JobsTab }];

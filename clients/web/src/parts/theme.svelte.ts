@@ -1,0 +1,30 @@
+/** Light, dark, or as the system says; remembered by the browser. */
+
+const CHOICES = ["auto", "light", "dark"] as const;
+export type Choice = (typeof CHOICES)[number];
+
+export const theme: { choice: Choice } = $state({ choice: remembered() });
+
+apply();
+
+export function nextTheme(): void {
+  theme.choice = CHOICES[(CHOICES.indexOf(theme.choice) + 1) % CHOICES.length];
+  try {
+    localStorage.setItem("theme", theme.choice);
+  } catch {
+    // Some browsers keep nothing for some pages; the choice then lasts as long as the page.
+  }
+  apply();
+}
+
+function apply(): void {
+  document.documentElement.dataset.theme = theme.choice;
+}
+
+function remembered(): Choice {
+  try {
+    return CHOICES.find((choice) => choice === localStorage.getItem("theme")) ?? "auto";
+  } catch {
+    return "auto";
+  }
+}
