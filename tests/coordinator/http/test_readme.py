@@ -15,7 +15,7 @@ from tests.coordinator.live import running
 
 README = Path(__file__).parents[3] / "coordinator" / "http" / "README.md"
 # The page and its files are `tests/coordinator/http/test_page.py`'s.
-PAGE = {"/", "/web/<name>", "/builds/<name>"}
+PAGE = {"/", "/mark.svg", "/web/<name>", "/builds/<name>"}
 
 
 def script() -> str:

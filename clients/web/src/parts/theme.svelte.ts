@@ -3,8 +3,12 @@
 const CHOICES = ["auto", "light", "dark"] as const;
 export type Choice = (typeof CHOICES)[number];
 
-export const theme: { choice: Choice } = $state({ choice: remembered() });
+const system = matchMedia("(prefers-color-scheme: dark)");
 
+/** `isDark`: what is really shown. Who draws with the colours of the style sheet draws anew when either changes. */
+export const theme: { choice: Choice; isDark: boolean } = $state({ choice: remembered(), isDark: false });
+
+system.addEventListener("change", apply);
 apply();
 
 export function nextTheme(): void {
@@ -19,6 +23,7 @@ export function nextTheme(): void {
 
 function apply(): void {
   document.documentElement.dataset.theme = theme.choice;
+  theme.isDark = theme.choice === "dark" || (theme.choice === "auto" && system.matches);
 }
 
 function remembered(): Choice {
