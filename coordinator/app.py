@@ -90,7 +90,7 @@ async def _run(
     async with trio.open_nursery() as storage:
         await storage.start(journal.commit_forever)
         core = Coordinator(journal, now=platform.clock(not_before=journal.state.at), new_id=platform.new_id)
-        parts = _parts(config, platform, core, keeper)
+        parts = make_parts(config, platform, core, keeper)
         await _begin(parts)
         await _serve(parts, platform, stop, task_status)
         storage.cancel_scope.cancel()
@@ -105,7 +105,10 @@ async def _begin(parts: Parts) -> None:
         raise LogFull(f"no space left in {parts.config.data}: the start could not be recorded") from refusal
 
 
-def _parts(config: CoordinatorConfig, platform: Platform, core: Coordinator, keeper: Keeper | None) -> Parts:
+def make_parts(
+    config: CoordinatorConfig, platform: Platform, core: Coordinator, keeper: Keeper | None
+) -> Parts:
+    """What facades are handed; nothing of it does anything by itself yet."""
     blobs = BlobStore(config.data / "blobs", run_sync=platform.run_sync)
     outputs = OutputStore(config.data / "output", run_sync=platform.run_sync, sync_disk=platform.sync_disk)
     dispatch, quiet = Dispatch(core), Quiet(core)

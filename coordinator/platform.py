@@ -37,7 +37,7 @@ def open_files(data: Path) -> OpenLog:
     """The log below `data`. Raises `LogError` and its kin. Blocks."""
     path = data / "log.sqlite3"
     writer = SqliteLog(path)
-    return OpenLog(writer, _FileReader(path), FileKeeper(path, writer))
+    return OpenLog(writer, FileReader(path), FileKeeper(path, writer))
 
 
 def has_room(data: Path) -> bool:
@@ -80,7 +80,7 @@ class Platform:
         return lambda: start + (self.steady_time() - origin)
 
 
-class _FileReader:
+class FileReader:
     """Reads the log through a connection of its own each time, so that any thread may."""
 
     def __init__(self, path: Path) -> None:

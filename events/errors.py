@@ -80,6 +80,12 @@ ATTEMPT_UNKNOWN = Code(
     "no such attempt of this job",
     "leave `lease` out for the latest, or take one from `terzetto log story`",
 )
+READ_ONLY = Code(
+    "TZ-1022",
+    Family.CONFLICT,
+    "this is a log that is only looked at",
+    "ask the coordinator that writes it",
+)
 INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
 
 CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}

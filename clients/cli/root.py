@@ -26,6 +26,7 @@ VERBS: Mapping[str, str] = {
     "why": "Explain what became of a job.",
     "graph": "Check and show graphs.",
     "log": "Look back through the event log.",
+    "ui": "Look at a log in a browser: every build, at every moment.",
     "demo": "Build a picture from nothing, with the live page.",
     "doctor": "Find out whether this installation is able to work.",
 }
@@ -41,8 +42,7 @@ Usage: terzetto VERB [ARGUMENTS]…     terzetto VERB --help says more
 
 {verbs}
 
-Exit codes: 0 done, 1 a job failed, 2 usage; all: terzetto build --help
-Documentation: README.md, clients/README.md
+Exit codes: terzetto build --help   Documentation: README.md, clients/README.md
 """
 
 

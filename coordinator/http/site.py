@@ -1,22 +1,22 @@
 """The application: every dialect mounted below one base path, health beside them, one shape of error."""
 
-from quart import Response
+from quart import Response, request
 from werkzeug.exceptions import HTTPException
 
 from clients.codec import dumps
 from clients.server import App
-from coordinator.http import api, distbuild, outputs, streams
+from coordinator.http import api, distbuild, outputs, streams, views
 from coordinator.http.errors import answer_json, as_rejected
 from coordinator.http.metrics import exposition
 from coordinator.http.page import Page
 from coordinator.parts import Parts
-from events.errors import STOPPING, Rejected
+from events.errors import READ_ONLY, STOPPING, Rejected
 
 JSON = "application/json"
 
 
-def application(parts: Parts) -> App:
-    """All routes of the coordinator."""
+def application(parts: Parts, *, sealed: str = "") -> App:
+    """All routes of the coordinator; those of a log that is only looked at, `sealed`, change nothing."""
     app = App("coordinator")
     base = parts.config.base_path
     app.register_blueprint(distbuild.blueprint(parts), url_prefix=base or None)
@@ -24,6 +24,7 @@ def application(parts: Parts) -> App:
     app.register_blueprint(outputs.blueprint(parts), url_prefix=f"{base}/api")
     app.register_blueprint(streams.blueprint(parts), url_prefix=f"{base}/api")
     _add_health(app, parts)
+    _add_status(app, parts, sealed)
     _add_page(app, base)
 
     @app.errorhandler(Exception)
@@ -50,6 +51,18 @@ def _add_health(app: App, parts: Parts) -> None:
     @app.get(f"{base}/metrics")
     async def metrics() -> Response:
         return Response(exposition(parts), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_status(app: App, parts: Parts, sealed: str) -> None:
+    @app.get(f"{parts.config.base_path}/api/status")
+    async def status() -> Response:
+        return Response(dumps(views.status(parts, sealed)), content_type=JSON)
+
+    @app.before_request
+    async def keep_sealed() -> Response | None:
+        if sealed and request.method not in ("GET", "HEAD"):
+            return answer_json(Rejected(READ_ONLY, f"{sealed} is only looked at"))
+        return None
 
 
 def _add_page(app: App, base: str) -> None:

@@ -1,12 +1,14 @@
 """The state as JSON values, as `GET /api/…` shows it."""
 
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
 from attrs import asdict, frozen
 
 from clients import codec
+from coordinator.parts import Parts
 from events.catalog import JobFailed
 from events.hindsight.why import Explanation
 from events.ids import BuildId, Position
@@ -16,6 +18,22 @@ from events.transitions import BuildStatus, JobStatus
 
 # So many jobs become text at a time: some 200 KB.
 JOBS_AT_ONCE = 500
+
+
+def status(parts: Parts, sealed: str) -> dict[str, Any]:
+    """How the coordinator itself is. `read_only`: why nothing can be changed, empty if it can.
+
+    `log`: the file that is only looked at, if it is one; then `at`, the time of its last record, is now.
+    """
+    journal = parts.journal
+    full = "the log's disk is full" if journal.is_full else ""
+    return {
+        "version": version("terzetto"),
+        "position": journal.durable,
+        "at": parts.core.now(),
+        "log": sealed or None,
+        "read_only": f"the log {sealed}" if sealed else full or parts.core.distrust,
+    }
 
 
 def builds(state: State, status: BuildStatus | None, before: int, limit: int) -> dict[str, Any]:

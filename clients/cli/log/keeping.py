@@ -14,7 +14,7 @@ from clients.cli.log import reading
 from clients.cli.texts import count
 from events import segments
 from events.hindsight.audit import audit_file
-from events.ids import BEGINNING
+from events.ids import BEGINNING, Position
 from events.log import PAGE, CorruptLog, Subject, read_all
 from events.sqlite import SqliteLog, SqliteReader
 from events.transfer import dump, is_chained, load, with_chain
@@ -46,6 +46,21 @@ def export(reader: SqliteReader, build: str) -> int:
 
 def import_(sources: Sequence[str], path: Path, *, as_json: bool) -> int:
     """A log at `path` of the lines; nothing is there if any of them is bad."""
+    records, are_chained = copied(sources, path)
+    if not are_chained:
+        printing.note("the lines carry no chain hashes: what was altered before was not found")
+    if as_json:
+        printing.as_json({"records": records, "log": str(path), "chained": are_chained})
+    else:
+        printing.line(f"imported {count(records, 'record')} into {path}")
+    return 0
+
+
+def copied(sources: Sequence[str], path: Path) -> tuple[Position, bool]:
+    """Make a log at `path` of the lines; returns its head, and whether they carry chain hashes.
+
+    Raises `Failure`; nothing is there then.
+    """
     if path.exists():
         raise Failure(exits.BAD_FILE, f"{path} exists", fix="name a log that does not exist yet")
     with _made(path) as log:
@@ -54,14 +69,7 @@ def import_(sources: Sequence[str], path: Path, *, as_json: bool) -> int:
         except CorruptLog as error:
             fix = "export all of the log again; nothing was imported"
             raise Failure(exits.CORRUPT_LOG, f"{' '.join(sources)}: {error}", fix=fix) from error
-        records = log.head()
-    if not are_chained:
-        printing.note("the lines carry no chain hashes: what was altered before was not found")
-    if as_json:
-        printing.as_json({"records": records, "log": str(path), "chained": are_chained})
-    else:
-        printing.line(f"imported {count(records, 'record')} into {path}")
-    return 0
+        return log.head(), are_chained
 
 
 @contextlib.contextmanager

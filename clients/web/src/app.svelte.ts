@@ -3,8 +3,8 @@
 import { Clock } from "./core/clock.ts";
 import { Farm } from "./core/farm.ts";
 import { changed, format, parse, type Changes, type Route } from "./core/route.ts";
-import { CONNECTING, getJson, sleep, type Link } from "./core/stream.ts";
-import type { Tables, WorkerView } from "./core/types.ts";
+import { CONNECTING, getJson, Refused, sleep, type Link } from "./core/stream.ts";
+import type { Status, Tables, WorkerView } from "./core/types.ts";
 
 const RETRY_MS = 500;
 const RETRY_MAX_MS = 10_000;
@@ -14,6 +14,10 @@ const SETTLE_MS = 250;
 export class App {
   route: Route = $state.raw(parse(location.hash));
   tables: Tables | null = $state.raw(null);
+  /** Why nothing can be changed now; empty if it can. */
+  readOnly = $state("");
+  /** The file that is only looked at, if it is no coordinator that answers. */
+  log: string | null = $state(null);
   /** Of the page that is shown. */
   link: Link = $state.raw(CONNECTING);
   /** Raised when the workers were asked for again, and every second while something runs. */
@@ -66,6 +70,7 @@ export class App {
   async start(signal: AbortSignal): Promise<void> {
     for (let pause = RETRY_MS; this.tables === null && !signal.aborted; pause = Math.min(RETRY_MAX_MS, pause * 2)) {
       try {
+        await this.refreshStatus(signal);
         this.tables = await getJson<Tables>("api/transitions", { signal });
       } catch {
         this.link = { state: "reconnecting", retryAt: Date.now() + pause, error: null };
@@ -74,14 +79,22 @@ export class App {
     }
   }
 
-  async refreshFarm(signal?: AbortSignal): Promise<void> {
+  /** Ask again for what no stream tells: the workers' slots, and whether anything can be changed. */
+  async refresh(signal?: AbortSignal): Promise<void> {
     try {
-      const { workers } = await getJson<{ workers: WorkerView[] }>("api/workers", signal ? { signal } : {});
+      const [{ workers }] = await Promise.all([
+        getJson<{ workers: WorkerView[] }>("api/workers", signal ? { signal } : {}), this.refreshStatus(signal)]);
       this.farm.set(workers);
     } catch (error) {
-      if (!(error instanceof TypeError || signal?.aborted)) throw error; // the stream tells of outages
+      if (!(error instanceof TypeError || error instanceof Refused || signal?.aborted)) throw error; // the stream tells of outages
     }
     this.beat += 1;
+  }
+
+  private async refreshStatus(signal?: AbortSignal): Promise<void> {
+    const status = await getJson<Status>("api/status", signal ? { signal } : {});
+    [this.readOnly, this.log] = [status.read_only, status.log];
+    if (status.log !== null) this.clock.pin(status.at);
   }
 }
 

@@ -16,6 +16,7 @@ from clients import wire
 from clients.cli import children, serving
 from clients.cli.api import Api, WorkerInfo
 from clients.cli.exits import Exit, Failure
+from clients.cli.log.keeping import copied
 from tests.clients.cli.command import ARGV, environ, terzetto
 
 
@@ -142,6 +143,19 @@ async def alive(*arguments: str | Path, stderr: Path) -> AsyncIterator[Life]:
             life.out = rest
             yield life
             nursery.cancel_scope.cancel()
+
+
+async def test_a_log_from_elsewhere_is_shown(tmp_path: Path) -> None:
+    """From its file, and from an export of it: `ui` shows the builds until it is told to stop."""
+    golden = Path(__file__).parents[2] / "golden" / "builds_fail_and_are_cancelled.jsonl"
+    log = tmp_path / "log.sqlite3"
+    copied([str(golden)], log)
+    for file in (golden, log):
+        async with alive("ui", file, "--bind", "127.0.0.1:0", stderr=tmp_path / "err") as life:
+            async with wire.Client(life.url) as client:
+                builds = await Api(client).builds(limit=50)
+            assert {build["state"] for build in builds} >= {"failed", "cancelled"}
+            assert await life.stop() == (0, b"")
 
 
 async def workers(url: str, count: int) -> list[WorkerInfo]:

@@ -6,6 +6,7 @@
 export class Clock {
   private lag = Infinity;
   private frozen: number | null = null;
+  private pinned: number | null = null;
 
   constructor(private readonly here: () => number = () => Date.now() / 1000) {}
 
@@ -14,7 +15,12 @@ export class Clock {
   }
 
   now(): number {
-    return this.frozen ?? this.here() - (Number.isFinite(this.lag) ? this.lag : 0);
+    return this.pinned ?? this.frozen ?? this.here() - (Number.isFinite(this.lag) ? this.lag : 0);
+  }
+
+  /** What is looked at is over: it is this time for ever. */
+  pin(at: number): void {
+    this.pinned = at;
   }
 
   /** While nothing is heard nothing may seem to go on. */

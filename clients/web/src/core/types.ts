@@ -84,3 +84,12 @@ export interface WorkerView {
   readonly leases: readonly LeaseView[];
   readonly artifacts: number;
 }
+
+/** `GET api/status`; `read_only` is empty unless nothing can be changed now; `log`: a file that is only looked at. */
+export interface Status {
+  readonly version: string;
+  readonly position: number;
+  readonly at: number;
+  readonly log: string | null;
+  readonly read_only: string;
+}
