@@ -18,6 +18,9 @@ from clients.cli import exits
 from clients.cli.exits import Code, Exit, Failure
 
 SCHEMA_VERSION = 1
+CAUSE_CHARS = 2000
+# What a server says that has never heard of such a request, or sends whoever asks elsewhere.
+_UNKNOWN_THERE = (301, 302, 303, 307, 308, 404, 405, 501)
 _BIND_ERRNOS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 
@@ -130,7 +133,11 @@ def refused(status: int, text: str) -> Failure:
     except ValueError:
         body = None
     if not (isinstance(body, dict) and body.get("kind") == "Error"):
-        return Failure(code, reason_of(text)[:2000] or f"status {status}")
+        cause = reason_of(text)[:CAUSE_CHARS] or f"status {status}"
+        if status in _UNKNOWN_THERE and not isinstance(body, dict):
+            said = "" if cause.lstrip().startswith("<") else f": {cause}"  # nobody reads a page here
+            return Failure(exits.INCOMPATIBLE, f"it answered with status {status}{said}")
+        return Failure(code, cause)
     failure = Failure(code, str(body.get("reason") or ""), fix=str(body.get("fix") or ""))
     failure.code = str(body.get("code") or code.code)
     failure.message = str(body.get("message") or code.message)

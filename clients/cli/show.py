@@ -15,7 +15,7 @@ from clients.cli import wording
 from clients.cli.api import Api
 from clients.cli.progress import Display
 from clients.cli.sanitise import sanitise
-from clients.cli.texts import count, duration, plain, short, size
+from clients.cli.texts import duration, plain, short, size
 from clients.cli.view import BuildView, JobView
 from clients.cli.wording import Farm
 from clients.codec import Malformed
@@ -160,14 +160,15 @@ class Show(Observer):
         """What goes on beside the build's own progress, the most pressing first."""
         if self._link is not None:
             left = self._link.retry_seconds - (trio.current_time() - self._link_lost_at)
-            again, error = duration(max(0.0, left)), plain(self._link.error)
+            again, error = duration(left) if left > 0 else "now", plain(self._link.error)
             if self.view is None:
                 return f"waiting for the coordinator ({again}): {error}"
             return f"reconnecting ({again}): {error}"
         if self._to_fetch:
             return f"fetching what was made: {self._fetched}/{self._to_fetch}"
         if self._is_cancelling and self.view is not None and not self.view.has_ended:
-            return f"cancelling: {count(len(self.view.running), 'job')} still running"
+            running = len(self.view.running)
+            return f"cancelling: {f'{running} running' if running else 'waiting for the coordinator'}"
         return self._upload
 
     async def _heed_stops_forever(self) -> None:

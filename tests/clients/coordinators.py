@@ -76,7 +76,7 @@ class ScriptedCoordinator:
             case _ if line.endswith("/events"):
                 await self._events(peer, int(query["after"]))
             case _ if line.partition(" ")[2] in self.blobs:
-                await peer.answer(self.blobs[line.partition(" ")[2]])
+                await peer.answer(self.blobs[line.partition(" ")[2]][int(query.get("from", 0)) :])
             case _:
                 await peer.answer(b"nothing here", status=404)
 

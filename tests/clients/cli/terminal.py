@@ -14,11 +14,15 @@ from functools import partial
 
 import trio
 
+from tests.clients.cli import command
+
 # Makes the pseudo-terminal the controlling one, so that Ctrl-C is a signal.
 _SHIM = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(2, termios.TIOCSCTTY, 0); "
-    "os.execv(sys.executable, [sys.executable, '-m', 'clients.cli', *sys.argv[1:]])"
+    "os.execvp(sys.argv[1], sys.argv[1:])"
 )
+TERZETTO = (sys.executable, "-m", "clients.cli")
+_PRINTED = re.compile(r"[^\x00-\x1f]+")
 _SEQUENCE = re.compile(r"\x1b\[([?0-9;]*)([@-~])")
 
 
@@ -49,9 +53,14 @@ class Screen:
                     break
                 self._act(match[1], match[2])
                 at = match.end()
-            else:
-                self._put(text[at])
+            elif text[at] < " ":
+                self._move(text[at])
                 at += 1
+            else:
+                match = _PRINTED.match(text, at)
+                assert match is not None
+                self._put(match[0])
+                at = match.end()
         self._pending = text[at:]
 
     @property
@@ -78,19 +87,22 @@ class Screen:
             self._goes_on += [False] + [True] * (len(pieces) - 1)
         self._extend()
 
-    def _put(self, char: str) -> None:
+    def _move(self, char: str) -> None:
         if char == "\r":
             self.column = 0
         elif char == "\n":
             self._down()
-        elif char >= " ":
+
+    def _put(self, text: str) -> None:
+        while text:
             if self.column == self.columns:
                 self.column = 0
                 self._down()
                 self._goes_on[self.row] = True
+            piece, text = text[: self.columns - self.column], text[self.columns - self.column :]
             line = self.lines[self.row].ljust(self.column)
-            self.lines[self.row] = line[: self.column] + char + line[self.column + 1 :]
-            self.column += 1
+            self.lines[self.row] = line[: self.column] + piece + line[self.column + len(piece) :]
+            self.column += len(piece)
 
     def _down(self) -> None:
         self.row += 1
@@ -167,25 +179,23 @@ async def terminal(
     columns: int = 80,
     rows: int = 24,
     environ: Mapping[str, str] | None = None,
+    program: Sequence[str] = TERZETTO,
 ) -> AsyncIterator[Session]:
-    """Run `terzetto` with stdin and stderr on a terminal and stdout in a pipe, for at most 30 s."""
+    """Run `terzetto`, or another program, for at most 30 s: stdin and stderr a terminal, stdout a pipe."""
     master, slave = os.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    kept = {
-        name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR", "FORCE_COLOR")
-    }
     try:
         with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
                 process = await nursery.start(
                     partial(
                         trio.run_process,
-                        [sys.executable, "-c", _SHIM, *arguments],
+                        [sys.executable, "-c", _SHIM, *program, *arguments],
                         stdin=slave,
                         stderr=slave,
                         stdout=subprocess.PIPE,
                         check=False,
-                        env={**kept, "TERM": "xterm-256color", **(environ or {})},
+                        env={**command.environ(), "TERM": "xterm-256color", **(environ or {})},
                     )
                 )
                 os.close(slave)

@@ -1,6 +1,7 @@
 """`terzetto build` against a scripted coordinator: exit codes, streams, interruption."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -13,71 +14,19 @@ import pytest
 import trio
 import trio.testing
 
+from clients import wire
+from clients.cli.api import Api
+from clients.cli.building import CANCEL_SECONDS, Wishes, build
+from clients.graphs.files import load
 from tests.clients.cli.command import ARGV, environ, terzetto
-from tests.clients.cli.terminal import terminal
+from tests.clients.cli.nightly import begun, ended_badly, ended_well, ids
 from tests.clients.coordinators import BUILD, Answer, ScriptedCoordinator, record, tar
-from tests.clients.peers import Peer, serving
-
-TOML = """\
-[build]
-name = "nightly"
-[jobs.compile]
-run = "cat ${src}/name.txt > ${out}/hello"
-inputs = ["name.txt"]
-[jobs."bin/app"]
-run = "cp ${dep:compile}/hello ${out}/app"
-"""
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    (tmp_path / "name.txt").write_text("world")
-    (tmp_path / "g.toml").write_text(TOML)
-    return tmp_path / "g.toml"
-
-
-async def ids(file: Path) -> dict[str, str]:
-    """The ids of the graph's jobs by name."""
-    done = await terzetto("graph", "ids", file, "--json")
-    return {job["name"]: job["id"] for job in done.json["jobs"]}
-
-
-def begun(jobs: dict[str, str]) -> list[dict[str, object]]:
-    compile_, app = jobs["compile"], jobs["bin/app"]
-    return [
-        record(5, "BuildStarted", name="nightly", jobs=2),
-        record(6, "JobAdded", job=compile_, name="compile"),
-        record(7, "JobAdded", job=app, name="bin/app", deps=[compile_]),
-        record(8, "SourcesReady"),
-        record(9, "JobQueued", job=compile_),
-        record(10, "JobLeased", job=compile_, worker="http://w1:1", attempt=1, reason="free"),
-    ]
-
-
-def ended_well(jobs: dict[str, str]) -> list[dict[str, object]]:
-    app = jobs["bin/app"]
-    return [
-        *begun(jobs),
-        record(12, "JobSucceeded", job=jobs["compile"]),
-        record(13, "JobQueued", job=app),
-        record(14, "JobLeased", job=app, worker="http://w1:1", attempt=1, reason="free"),
-        record(15, "JobSucceeded", job=app),
-        record(16, "BuildSucceeded"),
-    ]
-
-
-def ended_badly(jobs: dict[str, str]) -> list[dict[str, object]]:
-    return [
-        *begun(jobs),
-        record(11, "JobFailed", job=jobs["compile"], exit_code=2, error="exit status 2", stderr_bytes=12),
-        record(12, "JobCancelled", job=jobs["bin/app"], reason="build-failed"),
-        record(13, "BuildFailed", error="job compile failed: exit status 2"),
-    ]
+from tests.clients.peers import Network, Peer, serving
 
 
 async def test_a_success_leaves_what_was_made(file: Path, tmp_path: Path) -> None:
     """Stdout has the paths and nothing else; stderr tells the story, ending with the summary."""
-    jobs = await ids(file)
+    jobs = ids(file)
     source = re.search(r"[0-9a-f]{40}", (await terzetto("graph", "show", file, "--json")).out)
     assert source is not None
     coordinator = ScriptedCoordinator(missing=(source[0],))
@@ -108,7 +57,7 @@ async def test_a_success_leaves_what_was_made(file: Path, tmp_path: Path) -> Non
 
 async def test_a_failure_shows_why(file: Path) -> None:
     """The failed job's output is there at once, and its end once more in the summary; exit code 1."""
-    jobs = await ids(file)
+    jobs = ids(file)
     coordinator = ScriptedCoordinator()
     coordinator.records = ended_badly(jobs)
     coordinator.blobs[f"/api/builds/{BUILD}/jobs/{jobs['compile']}/output"] = b"\x1b[31mno\x1b[0m\n"
@@ -130,7 +79,7 @@ async def test_a_failure_shows_why(file: Path) -> None:
 
 async def test_json_is_one_object(file: Path, tmp_path: Path) -> None:
     """A program gets how it ended, with the exit code, and records on stderr if it wants them."""
-    jobs = await ids(file)
+    jobs = ids(file)
     coordinator = ScriptedCoordinator()
     coordinator.records = ended_well(jobs)
     coordinator.blobs[f"/api/builds/{BUILD}/artifacts/{jobs['bin/app']}"] = tar(app=b"binary")
@@ -173,7 +122,7 @@ async def test_json_is_one_object(file: Path, tmp_path: Path) -> None:
 )
 async def test_every_end_has_its_exit_code(file: Path, tmp_path: Path, case: str, code: int) -> None:
     """Cancelled by someone, timed out, unknown: never success, and none looks like another."""
-    jobs = await ids(file)
+    jobs = ids(file)
     coordinator, records = ScriptedCoordinator(), begun(jobs)
     match case:
         case "cancelled":
@@ -195,7 +144,7 @@ async def test_every_end_has_its_exit_code(file: Path, tmp_path: Path, case: str
 
 async def test_a_foreign_coordinator(file: Path) -> None:
     """It tells only how jobs end, and that is shown; there is no page to look at."""
-    jobs = await ids(file)
+    jobs = ids(file)
     coordinator = ScriptedCoordinator(is_native=False)
     coordinator.updates = [
         {"JobFinished": {"ID": jobs["compile"], "Stdout": "aGk=", "ExitCode": 1, "Error": "exit status 1"}},
@@ -290,7 +239,7 @@ async def running(file: Path, coordinator: ScriptedCoordinator, url: str) -> Asy
 async def test_the_first_signal_cancels_and_stays(file: Path, number: signal.Signals, code: int) -> None:
     """The build is cancelled, followed to its end and told; the exit code is the signal's."""
     coordinator = ScriptedCoordinator()
-    coordinator.records = begun(await ids(file))
+    coordinator.records = begun(ids(file))
     async with serving(coordinator) as url:
         async with running(file, coordinator, url) as process:
             process.send_signal(number)
@@ -308,7 +257,7 @@ async def test_the_first_signal_cancels_and_stays(file: Path, number: signal.Sig
 async def test_the_second_signal_leaves_at_once(file: Path) -> None:
     """Even when nobody answers the cancellation."""
     coordinator = ScriptedCoordinator()
-    coordinator.records = begun(await ids(file))
+    coordinator.records = begun(ids(file))
     asked = trio.Event()
 
     async def stalls(peer: Peer) -> None:
@@ -323,10 +272,61 @@ async def test_the_second_signal_leaves_at_once(file: Path) -> None:
         assert await process.wait() == 130
 
 
+async def test_a_cancelled_build_is_not_followed_for_ever(
+    file: Path,
+    autojump_clock: trio.testing.MockClock,
+    capsys: pytest.CaptureFixture[str],
+    nursery: trio.Nursery,
+) -> None:
+    """Whatever the coordinator does, the first Ctrl-C is the end after ten seconds."""
+    coordinator, asked = ScriptedCoordinator(), trio.Event()
+    coordinator.records = begun(ids(file))
+
+    async def stalls(peer: Peer) -> None:
+        asked.set()
+        await trio.sleep_forever()  # until the client goes away, or the test ends
+
+    async def interrupt() -> None:
+        await coordinator.may_run.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        coordinator.instead["POST /signal"] = [stalls] * 99
+        os.kill(os.getpid(), signal.SIGINT)
+
+    nursery.start_soon(interrupt)
+    client = wire.Client("http://c", open_stream=Network(nursery, coordinator).open_stream)
+    wishes = Wishes(coordinator="http://c", source=file.parent, progress="lines")
+    async with client:
+        code = await build(Api(client), load(str(file), source_root=file.parent), wishes)
+    assert (code, asked.is_set()) == (130, True)
+    assert CANCEL_SECONDS <= trio.current_time() < CANCEL_SECONDS + 2
+    left = "[build] left before build bbbbbbbb had ended: terzetto watch bbbbbbbb"
+    assert capsys.readouterr().err.splitlines()[-1] == left
+
+
+async def test_nobody_reads_what_is_said(file: Path) -> None:
+    """The command ends without a word, as SIGPIPE would end it; the build goes on."""
+    coordinator = ScriptedCoordinator()
+    coordinator.records = begun(ids(file))
+    reader, writer = os.pipe()
+    os.close(reader)
+    async with serving(coordinator) as url:
+        done = await trio.run_process(
+            [*ARGV, "build", str(file)],
+            stdin=subprocess.DEVNULL,
+            capture_stdout=True,
+            stderr=writer,
+            check=False,
+            env=environ(url),
+        )
+    os.close(writer)
+    assert (done.returncode, done.stdout) == (141, b"")
+    assert coordinator.signals == [{"UploadDone": {}}]
+
+
 async def test_nobody_left_to_cancel_with(file: Path) -> None:
     """The coordinator is gone when the signal comes: that is said, and the exit code is the signal's."""
     coordinator = ScriptedCoordinator()
-    coordinator.records = begun(await ids(file))
+    coordinator.records = begun(ids(file))
 
     async def fails(peer: Peer) -> None:
         await peer.answer(b'{"error": "not you"}', status=403)
@@ -343,45 +343,9 @@ async def test_nobody_left_to_cancel_with(file: Path) -> None:
     assert err.splitlines()[-1].startswith("[build] left without knowing how the build ended: not you")
 
 
-async def test_at_a_terminal(file: Path) -> None:
-    """What runs is drawn below what has been; Ctrl-C cancels; the cursor is there at the end."""
-    coordinator = ScriptedCoordinator()
-    coordinator.records = begun(await ids(file))
-    async with (
-        serving(coordinator) as url,
-        terminal(["build", str(file), "--coordinator", url]) as session,
-    ):
-        await session.until("▸ compile  w1:1")
-        assert "build bbbbbbbb (nightly)  0/2 jobs  ▸ 1" in session.screen.text
-        assert "blocked 1: waiting for dependencies" in session.screen.text
-        assert "Ctrl-C cancels" in session.screen.text
-        session.press(b"\x03")
-        assert await session.wait() == 130
-        await session.until("⊘ build bbbbbbbb (nightly) cancelled")
-        assert "Cancelling build bbbbbbbb (1 running)." in session.screen.text
-        assert "▸" not in session.screen.text
-        assert "0/2 jobs" not in session.screen.text
-        assert session.screen.is_cursor_visible
-        assert "?1049h" not in session.screen.sequences
-        assert session.out.decode() == f"{BUILD}\n"
-
-
-async def test_a_terminal_that_becomes_narrower(file: Path) -> None:
-    """The next frame fits."""
-    coordinator = ScriptedCoordinator()
-    coordinator.records = begun(await ids(file))
-    async with (
-        serving(coordinator) as url,
-        terminal(["build", str(file), "--coordinator", url]) as session,
-    ):
-        await session.until("blocked 1: waiting for dependencies")
-        session.resize(30, 12)
-        await session.until("blocked 1: waiting for dep…")
-
-
 async def test_an_outage_is_told(file: Path) -> None:
     """While the stream is gone the display says so and when it tries again; nothing is shown twice."""
-    jobs = await ids(file)
+    jobs = ids(file)
     coordinator = ScriptedCoordinator()
     coordinator.records = ended_well(jobs)
 
@@ -410,7 +374,7 @@ def refuses_twice() -> list[Answer]:
 async def test_a_coordinator_that_is_about_to_start(file: Path) -> None:
     """For some seconds it is waited for, and that is said once."""
     coordinator = ScriptedCoordinator()
-    coordinator.records = ended_well(await ids(file))
+    coordinator.records = ended_well(ids(file))
     coordinator.instead["POST /build"] = refuses_twice()
     async with serving(coordinator) as url:
         done = await terzetto("build", file, url=url)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clients.cli import config
+from clients.cli.exits import Exit
 from clients.cli.root import VERBS, run
 
 QUICK = """
@@ -40,6 +42,13 @@ def test_every_verb_helps(capsys: pytest.CaptureFixture[str], verb: str) -> None
     assert VERBS[verb] in out
     if verb != "graph":  # a group: each of its own verbs has examples
         assert out.startswith(f"Examples:\n  terzetto {verb}")
+
+
+def test_the_exit_codes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them, where scripts' authors look first."""
+    assert run(["build", "--help"]) == 0
+    told = capsys.readouterr().out.partition("Exit codes:\n")[2].partition("\n\n")[0]
+    assert {int(number) for number in re.findall(r"\b\d+\b", told)} == {int(code) for code in Exit}
 
 
 def test_a_typo_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
