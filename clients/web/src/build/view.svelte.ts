@@ -32,10 +32,15 @@ export class BuildView {
   check: Check | null = $state.raw(null);
   private version = $state(0);
   private live: Build | null = null;
+  /** `live` as it was when a frame was last drawn: always another object, or nobody would know that it changed. */
+  private seen: Build | null = null;
   private past: History;
   private waiting: LogRecord[] = [];
   private readonly abort = new AbortController();
-  private readonly changed = coalesce(() => (this.version += 1));
+  private readonly changed = coalesce(() => {
+    this.seen = this.live?.fork() ?? null;
+    this.version += 1;
+  });
 
   constructor(readonly id: string, private readonly tables: Tables, readonly clock: Clock, readonly farm: Farm) {
     this.path = `api/builds/${encodeURIComponent(id)}`;
@@ -66,13 +71,13 @@ export class BuildView {
   /** The build at the moment that is shown; null until there is something, or before its first record. */
   get shown(): Build | null {
     void this.version;
-    return this.at === null || this.historyState !== "ready" ? this.live : this.past.at(this.at);
+    return this.at === null || this.historyState !== "ready" ? this.seen : this.past.at(this.at);
   }
 
   /** The build now. */
   get latest(): Build | null {
     void this.version;
-    return this.live;
+    return this.seen;
   }
 
   get isPast(): boolean {
