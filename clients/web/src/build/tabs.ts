@@ -1,6 +1,7 @@
 /** The lights in which a build can be seen, in the order of their keys. A tab shows `view` as it stands. */
 
 import type { Component } from "svelte";
+import GanttTab from "./GanttTab.svelte";
 import JobsTab from "./JobsTab.svelte";
 import type { BuildView } from "./view.svelte.ts";
 
@@ -16,4 +17,7 @@ export interface Tab {
   readonly component: Component<{ view: BuildView }, TabKeys>;
 }
 
-export const TABS: readonly Tab[] = [{ name: "jobs", title: "Jobs", component: JobsTab }];
+export const TABS: readonly Tab[] = [
+  { name: "jobs", title: "Jobs", component: JobsTab },
+  { name: "gantt", title: "Gantt", component: GanttTab },
+];
