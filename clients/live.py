@@ -138,7 +138,7 @@ class Follow:
         if scope.cancelled_caught:
             raise wire.Unreachable(f"no sign of life for {self._silence_seconds:g} s")
         line = _parse(raw)
-        self._alive()
+        self._backoff.reset()
         if line is None or line.position <= self.position:
             return None
         self.position = line.position
@@ -159,14 +159,10 @@ class Follow:
             raise
         _check_format(response.headers.get("terzetto-format", "1"))
         self._lines = response.lines()
-        return self._lines
-
-    def _alive(self) -> None:
-        if self._backoff.attempts or not self._was_connected:
-            state = LinkState.RECONNECTED if self._was_connected else LinkState.CONNECTED
-            self._tell(Link(state=state))
+        # Known by the head of the answer: with no news it may take 15 s until there is a line.
+        self._tell(Link(state=LinkState.RECONNECTED if self._was_connected else LinkState.CONNECTED))
         self._was_connected = True
-        self._backoff.reset()
+        return self._lines
 
     async def _lost(self, error: Exception) -> None:
         await self.aclose()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from clients.cli import printing
 from clients.cli.verbs import Verb, aim, beside_log_lines, client_options, progress_options
 
 EXIT_CODES = """\
@@ -62,14 +63,15 @@ def command(
     GRAPH is a file, distbuild's JSON or TOML; `-` reads stdin. Progress goes to stderr, and to stdout the
     paths of what was made, or without --out the build's id.
     """
-    from clients.graphs.files import STDIN, load
+    with printing.meanwhile("reading the graph"):
+        from clients.graphs.files import STDIN, load
 
-    root = source or (Path() if graph == STDIN else Path(graph).parent)
-    request = load(graph, source_root=root)
-    from attrs import evolve
+        root = source or (Path() if graph == STDIN else Path(graph).parent)
+        request = load(graph, source_root=root)
+        from attrs import evolve
 
-    from clients.cli import talking
-    from clients.cli.building import Wishes, build
+        from clients.cli import talking
+        from clients.cli.building import Wishes, build
 
     request = evolve(request, name=name or request.name, keep_going=keep_going or request.keep_going)
     wishes = Wishes(

@@ -142,7 +142,7 @@ class Show(Observer):
 
     def keep_tail(self, job: str, stdout: bytes, stderr: bytes) -> None:
         """Remember the end of what a failed job printed, for the summary."""
-        self.tails[job] = sanitise(stderr.strip() or stdout, colour=False)
+        self.tails[job] = sanitise(stdout.rstrip() + b"\n" + stderr, colour=False).strip("\n")
 
     @property
     def _now(self) -> float:

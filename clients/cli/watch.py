@@ -2,6 +2,7 @@
 
 import click
 
+from clients.cli import printing
 from clients.cli.verbs import Verb, aim, beside_log_lines, client_options, progress_options
 
 
@@ -26,7 +27,8 @@ def command(*, coordinator: str, as_json: bool, log_level: str, progress: str, c
     progress, elsewhere = beside_log_lines(progress, log_level), aim(coordinator)
 
     async def verb(api: Api) -> int:
-        identifier = await api.find_build(build)
+        with printing.meanwhile("looking for it"):
+            identifier = await api.find_build(build)
         if as_json:
             return await watching.pass_on(api, identifier)
         return await watching.show(

@@ -198,7 +198,7 @@ def failures(view: BuildView, tails: Mapping[str, str], symbols: Symbols) -> lis
     failed = _failed(view)
     for job in failed[:TAILS_MAX]:
         lines.append(f"{symbols.failed} {plain(job.label)}: {failure(job)}")
-        tail = tails.get(job.id, "").rstrip("\n").splitlines()[-TAIL_LINES:]
+        tail = tails.get(job.id, "").splitlines()[-TAIL_LINES:]
         lines += [f"    | {line}" for line in tail]
     if len(failed) > TAILS_MAX:
         lines.append(f"{symbols.more} and {len(failed) - TAILS_MAX} more failed")

@@ -153,7 +153,7 @@ async def test_failed_jobs_come_with_their_output(root: Path, tmp_path: Path) ->
         record(8, "BuildFailed", error="1 job failed"),
     ]
     coordinator.blobs = {
-        f"/api/builds/{BUILD}/jobs/{COMPILE}/output": b"main.c:1: no",
+        f"/api/builds/{BUILD}/jobs/{COMPILE}/output": b"main.c:1: no".rjust(70_000),
         f"/api/builds/{BUILD}/artifacts/{DOCS}": tar(index=b"html"),
     }
     async with serving(coordinator) as url, Client(url) as client:
@@ -161,7 +161,7 @@ async def test_failed_jobs_come_with_their_output(root: Path, tmp_path: Path) ->
     assert (outcome.verdict, outcome.reason) == (Verdict.FAILED, "1 job failed")
     [failed] = outcome.failed
     assert (failed.id, failed.name, failed.exit_code, failed.error) == (COMPILE, "compile", 2, "exit code 2")
-    assert (failed.stdout, failed.stderr) == (b"", b"main.c:1: no")
+    assert (failed.stdout, failed.stderr) == (b"", b"main.c:1: no".rjust(65536))
     assert {"stream": "stderr", "from": str(70_000 - 65536)} in coordinator.queries
     assert [path.name for path in outcome.fetched] == ["docs"]
 

@@ -128,6 +128,7 @@ async def test_every_idle_moment_has_its_reason(file: Path) -> None:
             await session.until(reason)
             gate.set()
         await session.until("▸ compile  w1:1")
+        assert session.raw.startswith(b"reading the graph")
         assert "reconnecting" not in "\n".join(frame(session))
         coordinator.instead["POST /signal"] = [stalls_until(gates[5])]
         session.press(b"\x03")
