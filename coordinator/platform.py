@@ -74,10 +74,11 @@ class Platform:
     def clock(self, not_before: float) -> Callable[[], float]:
         """Seconds since 1970 that never fall: the wall clock once, then the monotonic one.
 
-        So a jump of the wall clock expires nobody's lease; it shows in the next start's times only.
+        So a jump of the wall clock expires nobody's lease; it shows in the next start's times only. Whole
+        microseconds: more is noise, and would be most of what a record's time takes on its way to a browser.
         """
         start, origin = max(self.wall_time(), not_before), self.steady_time()
-        return lambda: start + (self.steady_time() - origin)
+        return lambda: round(start + (self.steady_time() - origin), 6)
 
 
 class FileReader:
