@@ -37,10 +37,14 @@ PROBE_BYTES = 1 << 20
 
 
 class Page(NamedTuple):
-    """Records of one subject, in order; there are no others of it up to position `upto`."""
+    """Records of one subject, in order; there are no others of it up to position `upto`.
+
+    `is_cut`: there may be more, for as many as were asked for have been found.
+    """
 
     entries: list[Entry]
     upto: Position
+    is_cut: bool = False
 
 
 @define(eq=False)
@@ -168,12 +172,16 @@ class Journal:
 
     async def grown(self, scanned: Position, subject: Subject | None = None) -> None:
         """Return when there may be news beyond `scanned`, of one build or of all, or on a stop."""
-        if self.is_stopping or self._recent.may_have_news(scanned, subject):
+        if self.is_stopping or self.may_have_news(scanned, subject):
             return
         event = self._grown.get(subject)
         if event is None:
             event = self._grown[subject] = trio.Event()
         await event.wait()  # unbounded: whoever follows a silent subject bounds it himself
+
+    def may_have_news(self, scanned: Position, subject: Subject | None) -> bool:
+        """Is there, for all that memory knows, a durable record of the subject beyond `scanned`?"""
+        return self._recent.may_have_news(scanned, subject)
 
     async def read(self, after: Position, subject: Subject | None = None, limit: int | None = None) -> Page:
         """Durable records beyond `after`, up to `limit` of them."""
@@ -182,7 +190,8 @@ class Journal:
         if found is None:
             read = await self.run_sync(self._reader.read, after, subject, limit)
             found = [entry for entry in read if entry.record.position <= head]
-        return Page(found, found[-1].record.position if len(found) == limit else head)
+        is_cut = len(found) == limit
+        return Page(found, found[-1].record.position if is_cut else head, is_cut)
 
     async def look(self, find: Callable[[Searchable], T]) -> T:
         """What somebody finds who searches in the log, which takes its time and holds up nobody."""

@@ -2,6 +2,8 @@
 
 import random
 from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
@@ -12,7 +14,7 @@ from coordinator.core import Coordinator
 from coordinator.follow import Follower
 from coordinator.recent import Recent
 from events.catalog import SourceStored
-from events.commands import CancelBuild, StartBuild, StoreSource
+from events.commands import CancelBuild, ForgetBuild, StartBuild, StoreSource
 from events.ids import BlobDigest, BuildId, Position, SourceId
 from events.log import Entry, MemoryLog
 from tests.coordinator.memory import Disk, beat, build, job, running
@@ -173,3 +175,48 @@ async def test_a_stop_ends_every_follower(autojump_clock: MockClock) -> None:
                 await wait_all_tasks_blocked()
                 core.journal.stop_followers()
             assert follower.has_ended
+
+
+async def test_what_is_read_at_once_is_whole_commands(autojump_clock: MockClock) -> None:
+    """Whatever the limits are; in a command that is larger than they are, one is told to be amid."""
+    log = MemoryLog()
+    limits: list[dict[str, Any]] = [
+        {"records_max": 5},
+        {"bytes_max": 700},
+        {"records_max": 1},
+        {"bytes_max": 1},
+    ]
+    async with running(log) as core:
+        small = await start(core, StartBuild(jobs=(job("a"), job("b"))))
+        large = await start(core, StartBuild(jobs=tuple(job(f"{n:03}") for n in range(30))))
+        for id_ in (small, large):
+            await trio.sleep(1)
+            await core.submit(CancelBuild(build=id_, reason="x"))
+        ends = [a.record.position for a, b in pairwise(log.read()) if a.record.at != b.record.at]
+        for limit in limits:
+            follower, got, parts = Follower(core.journal, Position(0), large, **limit), list[int](), 0
+            while not follower.has_ended:
+                got += told(await follower.read())
+                parts += follower.is_amid
+                assert follower.is_amid or got[-1] in [*ends, log.head()]
+            assert parts > 5
+            assert got == [
+                e.record.position for e in log.read() if getattr(e.record.event, "build", "") == large
+            ]
+        follower, counts = Follower(core.journal, Position(0), records_max=7), list[int]()
+        while follower.cursor < log.head():
+            counts.append(len(await follower.read()))
+            assert follower.is_amid or follower.cursor in [*ends, log.head()]
+        assert max(counts) <= 7
+
+
+async def test_nothing_follows_the_end_of_a_build(autojump_clock: MockClock) -> None:
+    """Not even, for somebody who is late, that it was forgotten."""
+    async with running() as core:
+        id_ = await build(core)
+        late = Follower(core.journal, Position(0), id_)
+        await core.submit(ForgetBuild(build=id_))
+        types = [type(entry.record.event).__name__ for entry in await late.read()]
+        assert types[-1] == "BuildSucceeded"
+        assert late.has_ended
+        assert await late.read() == []
