@@ -7,6 +7,19 @@ are our own; hypercorn keeps the HTTP/1.1 and WebSocket protocols, Quart the rou
 
 from clients.server.app import App
 from clients.server.body import receive_body, receive_chunks
+from clients.server.direct import PING, Direct, as_chunk, as_text_message, direct
 from clients.server.listen import Listen, open_listeners, serve
 
-__all__ = ["App", "Listen", "open_listeners", "receive_body", "receive_chunks", "serve"]
+__all__ = [
+    "PING",
+    "App",
+    "Direct",
+    "Listen",
+    "as_chunk",
+    "as_text_message",
+    "direct",
+    "open_listeners",
+    "receive_body",
+    "receive_chunks",
+    "serve",
+]

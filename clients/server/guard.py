@@ -1,7 +1,8 @@
 """One connection, from accept to close, so that nothing a peer does or omits harms any other.
 
 * An exception that ends a connection ends only that connection.
-* A peer that stops reading is dropped after `send_seconds`, at shutdown after the grace.
+* A peer that stops reading is dropped after `send_seconds`, at shutdown after the grace. One that is gone
+  without a word is found out by the kernel, in less than a minute.
 * HTTP/1.1 and WebSocket only: no h2c, no permessage-deflate (a 1 MB frame became 990 MB), no requests whose
   framing two servers could read differently.
 * An answer given before the request's body was read reaches the peer: what still arrives is read away for a
@@ -9,6 +10,7 @@
 """
 
 import math
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -37,6 +39,7 @@ from hypercorn.typing import (
 )
 from wsproto.events import Message
 
+from clients.server.direct import CONNECTION, Direct
 from clients.server.logs import shown_path
 
 log = structlog.get_logger()
@@ -45,6 +48,8 @@ RECEIVE_BYTES = 1 << 16
 SEND_BYTES = 1 << 17
 HEADER_SECONDS = 10.0
 LINGER_SECONDS = 2.0
+# A peer whose machine has been silent for so long is asked by the kernel, and given up after as much again.
+GONE_SECONDS = 20
 
 
 class StrictConnection(h11.Connection):
@@ -222,7 +227,7 @@ def _path(scope: Scope) -> str:
     return shown_path(scope["path"]) if scope["type"] != "lifespan" else ""
 
 
-class Connection:
+class Connection(Direct):
     """Moves bytes between one peer and the protocol, and decides how long it waits for what."""
 
     def __init__(
@@ -243,6 +248,11 @@ class Connection:
         self._read_scope = trio.CancelScope(deadline=trio.current_time() + config.keep_alive_timeout)
         self._is_idle = True
         self._is_closing = False
+        self._rest = b""  # of what was written past the protocol: before anything else is sent
+        self._is_socket = isinstance(stream, trio.SocketStream)
+        if self._is_socket:
+            _find_out_who_is_gone(stream)
+        self.heard_at = trio.current_time()
         self._peer = stream.socket.getpeername()[:2]
 
     async def run(self) -> None:
@@ -268,13 +278,31 @@ class Connection:
         if self._is_idle:
             self._read_scope.cancel()
 
+    def write_now(self, framed: bytes) -> bool:
+        if self._rest or self._is_closing or self._send_lock.locked():
+            return False
+        try:
+            count = os.write(self._stream.socket.fileno(), framed)
+        except OSError:
+            return False  # it is full, or broken, which whoever reads from it will find out
+        self._rest = framed[count:]
+        return True
+
+    async def flush(self) -> None:
+        await self._send(b"")
+
+    def drop(self) -> None:
+        log.warning("peer gave no sign of life", peer=self._peer[0])
+        self._is_closing = True
+        self._read_scope.cancel()
+
     def _open_protocol(self, nursery: trio.Nursery) -> GuardedProtocol:
         return GuardedProtocol(
             self._app,
             self._config,
             WorkerContext(None),
             Tasks(nursery),
-            ConnectionState({}),
+            ConnectionState({CONNECTION: self} if self._is_socket else {}),
             False,
             self._peer,
             self._stream.socket.getsockname()[:2],
@@ -293,7 +321,9 @@ class Connection:
 
     async def _receive(self) -> bytes:
         try:
-            return bytes(await self._stream.receive_some(RECEIVE_BYTES))
+            data = bytes(await self._stream.receive_some(RECEIVE_BYTES))
+            self.heard_at = trio.current_time()
+            return data
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return b""
 
@@ -323,6 +353,7 @@ class Connection:
         async with self._send_lock:
             # Shielded, for half an answer is worse than none: the next one would be read as its rest.
             with trio.CancelScope(shield=True) as self._send_scope:
+                data, self._rest = self._rest + data, b""
                 sent = await self._send_slices(memoryview(data), self._send_scope)
             stalled, self._send_scope = self._send_scope.cancelled_caught, None
         if stalled:
@@ -339,3 +370,11 @@ class Connection:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return False
         return True
+
+
+def _find_out_who_is_gone(stream: trio.SocketStream) -> None:
+    """Have the kernel end the connection of a peer that acknowledges nothing, even if it is sent nothing."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, GONE_SECONDS)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, GONE_SECONDS // 4)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * GONE_SECONDS * 3 // 2)
