@@ -21,6 +21,7 @@ from coordinator.config import CoordinatorConfig
 from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
 from coordinator.heartbeats import Heartbeats
+from coordinator.http.audience import Audiences
 from coordinator.http.site import application
 from coordinator.inspection import inspect_forever
 from coordinator.journal import Journal
@@ -125,6 +126,7 @@ def make_parts(
         outputs=outputs,
         lines=Lines(outputs, platform.run_sync),
         run_sync=platform.run_sync,
+        audiences=Audiences(platform.run_sync, config.progress_seconds),
         keeper=keeper,
     )
 
@@ -139,6 +141,7 @@ async def _serve(
         await services.start(parts.dispatch.call_forever)
         await services.start(parts.attendance.watch_forever)
         await services.start(close_outputs_forever, parts.core, parts.outputs)
+        await services.start(parts.audiences.tell_forever)
         await services.start(inspect_forever, parts.core)
         await services.start(Retention(parts.core, _limits(config)).look_forever)
         if parts.keeper is not None:

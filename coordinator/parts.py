@@ -9,6 +9,7 @@ from coordinator.core import Coordinator
 from coordinator.disk import RunSync
 from coordinator.dispatch import Dispatch
 from coordinator.heartbeats import Heartbeats
+from coordinator.http.audience import Audiences
 from coordinator.journal import Journal
 from coordinator.keeper import Keeper
 from coordinator.lines import Lines
@@ -31,4 +32,5 @@ class Parts:
     outputs: OutputStore
     lines: Lines
     run_sync: RunSync
+    audiences: Audiences
     keeper: Keeper | None

@@ -1,36 +1,35 @@
 """Live streams of records: chunked JSON lines, WebSocket and server-sent events over one cursor.
 
 The lines are the log's own texts, encoded once when they were stored. Several that come within a tick
-travel in one chunk. A stream of a build ends with the build's last record; an idle one says how far it
-has come. Whoever reads slowly lags behind and harms nobody: nothing is queued for him.
+travel together. A stream of a build ends with the build's last record; an idle one says how far it has come.
+Whoever reads slowly lags behind and harms nobody: nothing is queued for him.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from functools import partial
 
 import trio
 from quart import Blueprint, Response, request, websocket
-from quart.wrappers import Request as HttpRequest
-from quart.wrappers import Websocket
 
-from clients.codec import dumps
-from coordinator.follow import TICK_SECONDS, Follower
-from coordinator.history import check_floor, find
+from clients.server import PING, Direct, direct
+from coordinator.http.compression import MAY_DIFFER, PACKED, Packed, accepts_gzip
 from coordinator.http.errors import answer_json
+from coordinator.http.forms import EVENTS, LINES, Carrier
+from coordinator.http.viewing import SSE, Watcher, asked_for, is_from_elsewhere, position
 from coordinator.parts import Parts
 from events import codec
-from events.catalog import EVENTS
 from events.errors import MALFORMED, Rejected
 from events.ids import BuildId, Position
-from events.log import Entry, Readable, subjects
+from events.log import Readable
 from events.transfer import dump
 
-LINES = "application/x-ndjson"
-SSE = "text/event-stream"
+NDJSON = "application/x-ndjson"
 # What a WebSocket is closed with when the coordinator stops (RFC 6455: service restart).
 RESTARTING = 1012
-MESSAGE_BYTES = 256 << 10
+ELSEWHERE = Rejected(MALFORMED, "pages of another origin may not open this stream")
+# A socket that left so many pings in a row without any answer is given up.
+UNANSWERED_MAX = 2
 
 
 def blueprint(parts: Parts) -> Blueprint:
@@ -48,10 +47,10 @@ def blueprint(parts: Parts) -> Blueprint:
     @live.get("/log")
     async def export() -> Response:
         try:
-            after = Position(_position(request.args.get("after")))
+            after = Position(position(request.args.get("after")))
         except Rejected as error:
             return answer_json(error)
-        return Response(_export(parts, after, parts.journal.durable), content_type=LINES)
+        return Response(_export(parts, after, parts.journal.durable), content_type=NDJSON)
 
     @live.websocket("/builds/<name>/events")
     async def build_socket(name: str) -> Response | None:
@@ -65,32 +64,59 @@ def blueprint(parts: Parts) -> Blueprint:
 
 
 async def _http(parts: Parts, name: str | None) -> Response:
+    if is_from_elsewhere(request):
+        return answer_json(ELSEWHERE, 403)
     try:
-        build, follower = await _follower(parts, request, name)
+        topic, follower = await asked_for(parts, request, name)
     except Rejected as error:
         return answer_json(error)
-    as_events = SSE in request.headers.get("Accept", "")
-    render = _as_events if as_events else _as_lines
+    is_packed = topic.form is not EVENTS and accepts_gzip(request.accept_encodings)
+    watcher = Watcher(
+        topic=topic,
+        follower=follower,
+        carrier=Carrier.PACKED if is_packed else Carrier.CHUNKED,
+        direct=direct(request),
+        told=request.scope["state"],
+    )
     # A client that follows the lines is there for its build; a page that somebody has left open is not.
-    attended = None if as_events else build
-    answer = Response(_chunks(parts, attended, follower, render), content_type=SSE if as_events else LINES)
+    attended = topic.build if topic.form is LINES else None
+    type_ = SSE if topic.form is EVENTS else NDJSON
+    answer = Response(_body(parts, attended, watcher), content_type=type_, headers=MAY_DIFFER)
+    if is_packed:
+        answer.headers.update(PACKED)
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"
     answer.headers["terzetto-format"] = str(codec.FORMAT)
     return answer
 
 
+async def _body(parts: Parts, attended: BuildId | None, watcher: Watcher) -> AsyncIterator[bytes]:
+    is_packed = watcher.carrier is Carrier.PACKED
+    with _attendance(parts, attended):
+        if is_packed:
+            yield Packed.head
+        async with aclosing(watcher.pieces(parts.audiences, parts.config.progress_seconds)) as pieces:
+            async for piece in pieces:
+                yield piece.packed if is_packed else piece.body
+        if is_packed:
+            yield watcher.packed.end()
+
+
 async def _socket(parts: Parts, name: str | None) -> Response | None:
-    if not _is_from_here(websocket):
-        return answer_json(Rejected(MALFORMED, "pages of another origin may not open this socket"), 403)
+    if is_from_elsewhere(websocket):
+        return answer_json(ELSEWHERE, 403)
     try:
-        _, follower = await _follower(parts, websocket, name)
+        topic, follower = await asked_for(parts, websocket, name)
     except Rejected as error:
         return answer_json(error)
     await websocket.accept()
+    peer = direct(websocket)
+    watcher = Watcher(topic=topic, follower=follower, carrier=Carrier.SOCKET, direct=peer)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_ignore_commands)
-        await _send_all(parts, follower, batched=websocket.args.get("batch") == "1")
+        if peer is not None:
+            nursery.start_soon(_look_after, peer, parts.config.progress_seconds)
+        await _send_all(parts, watcher)
         await websocket.close(RESTARTING if parts.journal.is_stopping else 1000)
         nursery.cancel_scope.cancel()
     return None
@@ -102,39 +128,26 @@ async def _ignore_commands() -> None:
         await websocket.receive()
 
 
-async def _send_all(parts: Parts, follower: Follower, *, batched: bool) -> None:
-    while not follower.has_ended:
-        entries = await follower.read(parts.config.progress_seconds)
-        lines = _as_lines(entries, follower).splitlines()
-        for message in _joined(lines) if batched else lines:
-            await websocket.send(message.decode())
-            await trio.lowlevel.checkpoint()  # `send` on a closed socket returns at once
-        await trio.sleep(TICK_SECONDS if batched else 0)
+async def _look_after(peer: Direct, seconds: float) -> None:
+    """Ask the peer for a sign of life again and again; end the connection when none has come for too often.
+
+    Questions are counted, not seconds: those that we slept ourselves are not its own.
+    """
+    unanswered = 0
+    while unanswered < UNANSWERED_MAX:
+        asked_at = trio.current_time()
+        peer.write_now(PING)  # one that takes nothing now has other things to confirm
+        await trio.sleep(seconds)
+        unanswered = unanswered + 1 if peer.heard_at < asked_at else 0
+    peer.drop()
 
 
-def _joined(lines: list[bytes]) -> Iterator[bytes]:
-    """Messages of several lines, none much larger than a reader may care to take."""
-    batch: list[bytes] = []
-    size = 0
-    for line in lines:
-        if size and size + len(line) > MESSAGE_BYTES:
-            yield b"\n".join(batch)
-            batch, size = [], 0
-        batch.append(line)
-        size += len(line)
-    if batch:
-        yield b"\n".join(batch)
-
-
-async def _chunks(
-    parts: Parts, build: BuildId | None, follower: Follower, render: Callable[[list[Entry], Follower], bytes]
-) -> AsyncIterator[bytes]:
-    with _attendance(parts, build):
-        while not follower.has_ended:
-            entries = await follower.read(parts.config.progress_seconds)
-            if chunk := render(entries, follower):
-                yield chunk
-            await trio.sleep(TICK_SECONDS)
+async def _send_all(parts: Parts, watcher: Watcher) -> None:
+    async with aclosing(watcher.pieces(parts.audiences, parts.config.progress_seconds)) as pieces:
+        async for piece in pieces:
+            for message in piece.messages:
+                await websocket.send(message.decode())
+                await trio.lowlevel.checkpoint()  # `send` on a closed socket returns at once
 
 
 async def _export(parts: Parts, after: Position, upto: Position) -> AsyncIterator[bytes]:
@@ -151,59 +164,3 @@ def _exported(after: Position, upto: Position, log: Readable) -> list[bytes]:
 
 def _attendance(parts: Parts, build: BuildId | None) -> AbstractContextManager[None]:
     return nullcontext() if build is None else parts.attendance.attend(build)
-
-
-def _as_lines(entries: list[Entry], follower: Follower) -> bytes:
-    if entries:
-        return b"\n".join([entry.line for entry in entries]) + b"\n"
-    return b"" if follower.has_ended else _progress(follower) + b"\n"
-
-
-def _as_events(entries: list[Entry], follower: Follower) -> bytes:
-    if entries:
-        return b"".join(b"id: %d\ndata: %b\n\n" % (e.record.position, e.line) for e in entries)
-    return b"" if follower.has_ended else b"data: " + _progress(follower) + b"\n\n"
-
-
-def _progress(follower: Follower) -> bytes:
-    return dumps({"type": "Progress", "position": follower.cursor})
-
-
-async def _follower(
-    parts: Parts, asked: HttpRequest | Websocket, name: str | None
-) -> tuple[BuildId | None, Follower]:
-    after = Position(_position(asked.args.get("after") or asked.headers.get("Last-Event-ID")))
-    if after > parts.journal.durable:
-        raise Rejected(MALFORMED, f"after={after} is beyond the last record, {parts.journal.durable}")
-    build = None if name is None else await find(parts.core, name)
-    if build is None:
-        check_floor(parts.journal, after)
-    return build, Follower(parts.journal, after, build, wanted=_filter(asked))
-
-
-def _position(text: str | None) -> int:
-    if text is None:
-        return 0
-    if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise Rejected(MALFORMED, f"after must be a position, not {text[:40]!r}")
-    return int(text)
-
-
-def _filter(asked: HttpRequest | Websocket) -> Callable[[Entry], bool] | None:
-    types, worker = set(asked.args.getlist("type")), asked.args.get("worker")
-    if unknown := types - EVENTS.keys():
-        raise Rejected(MALFORMED, f"there is no type of record {min(unknown)[:40]!r}")
-    if not types and worker is None:
-        return None
-
-    def wanted(entry: Entry) -> bool:
-        fits = not types or type(entry.record.event).__name__ in types
-        return fits and (worker is None or subjects(entry.record)[1] == worker)
-
-    return wanted
-
-
-def _is_from_here(asked: Websocket) -> bool:
-    """Pages of other sites must not look in: a browser names the page that opens the socket."""
-    origin = asked.headers.get("Origin")
-    return origin is None or origin.split("://", 1)[-1] == asked.headers.get("Host")

@@ -1,6 +1,8 @@
 """Live streams of records: three carriers, one set of lines, without gap or repeat."""
 
+import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +12,19 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
+from clients import wire
+from clients.compact import decode
+from coordinator.http.viewing import SSE
 from tests.coordinator.go import Build, Worker, build, graph, hex_id, job, started, working
 from tests.coordinator.live import Live, running
 
 A = hex_id("a")
+UPGRADE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
 
 
 async def lines_of(live: Live, target: str, **headers: str) -> list[bytes]:
@@ -123,9 +134,79 @@ async def test_every_carrier_gives_the_same_lines(tmp_path: Path) -> None:
             batched = await messages_of(live, f"{target}{after}&batch=1")
             assert b"\n".join(batched).splitlines() == lines[index:]
         assert await events_of(live, target, **{"Last-Event-ID": str(positions[1])}) == lines[2:]
+        reply = await live.call("GET", f"{target}?form=compact", headers={"Accept": SSE})
+        assert reply.status == 400
         reply = await live.call("GET", target)
         assert reply.headers["content-type"] == "application/x-ndjson"
         assert reply.headers["cache-control"] == "no-store"
+
+
+async def test_the_compact_form_says_the_same(tmp_path: Path) -> None:
+    """From any position, on both kinds of connection, packed or not; each frame holds whole commands."""
+    async with running(tmp_path) as live:
+        id_ = await one_build(live)
+        target = f"/api/builds/{id_}/events"
+        records = values(await lines_of(live, target))
+        for start in (0, 1, len(records) - 2, len(records)):
+            query = f"?form=compact&after={records[start - 1]['position'] if start else 0}"
+            for frames in (await lines_of(live, target + query), await messages_of(live, target + query)):
+                assert [record for frame in frames for record in decode(frame)] == records[start:]
+                assert all("more" not in json.loads(frame) for frame in frames)
+                assert [json.loads(frame)["position"] for frame in frames][-1:] == [
+                    record["position"] for record in records[start:][-1:]
+                ]
+
+
+async def test_a_body_is_packed_for_whoever_takes_it(tmp_path: Path) -> None:
+    """Lines and frames, of the past and as they happen; sockets and server-sent events never are."""
+    packed = {"Accept-Encoding": "gzip"}
+    async with running(tmp_path) as live:
+        id_ = await one_build(live)
+        for query in ("", "?form=compact", "?after=5"):
+            plain, small = [
+                await live.call("GET", f"/api/builds/{id_}/events{query}", headers=headers)
+                for headers in ({}, packed)
+            ]
+            assert small.headers["content-encoding"] == "gzip"
+            assert gzip.decompress(small.body) == plain.body
+            assert len(small.body) < len(plain.body)
+        reply = await live.call("GET", f"/api/builds/{id_}/events", headers={**packed, "Accept": SSE})
+        assert "content-encoding" not in reply.headers
+        async with started(live, graph(job("c"))) as stream:
+            target = f"/api/builds/{stream.id}/events?form=compact"
+            async with live.client.request("GET", target, headers=packed.items(), timeout_seconds=5) as open_:
+                unpacked = Unpacked(open_)
+                assert [each["type"] for each in decode(await unpacked.line())] == [
+                    "BuildStarted",
+                    "JobAdded",
+                ]
+                await stream.done()
+                types = ["SignalReceived", "SourcesReady", "JobQueued"]
+                assert [each["type"] for each in decode(await unpacked.line())] == types
+                await live.post(f"/api/builds/{stream.id}/cancel")
+                assert decode(await unpacked.line())[-1]["type"] == "BuildCancelled"
+                assert await unpacked.has_ended_well()
+
+
+class Unpacked:
+    """A gzipped body, line by line as they arrive."""
+
+    def __init__(self, response: wire.Response) -> None:
+        self._response = response
+        self._unpacker = zlib.decompressobj(31)
+        self._text = b""
+
+    async def line(self) -> bytes:
+        while b"\n" not in self._text:
+            self._text += self._unpacker.decompress(await anext(self._response))
+        line, _, self._text = self._text.partition(b"\n")
+        return line
+
+    async def has_ended_well(self) -> bool:
+        """Nothing more, and the checksum is right."""
+        async for data in self._response:
+            self._text += self._unpacker.decompress(data)
+        return self._unpacker.eof and not self._text
 
 
 async def test_records_come_as_they_happen(tmp_path: Path) -> None:
@@ -195,6 +276,27 @@ async def test_an_idle_stream_tells_how_far_it_has_come(tmp_path: Path) -> None:
             assert await anext(lines) == b""
 
 
+async def test_a_socket_whose_peer_is_dead_is_given_up(tmp_path: Path) -> None:
+    """One that answers no pings, though its kernel takes all; one that does stays as long as it likes."""
+    async with running(tmp_path, progress_seconds=0.5) as live, socket(live, "/api/events") as alive:
+        raw = await live.connect()
+        await raw.send("GET", "/api/events", b"", *UPGRADE)
+        assert "101" in await raw.head()
+
+        async def listen() -> None:
+            while True:
+                await message_of(alive)
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listen)
+                while not await raw.has_ended():
+                    pass
+                await message_of(alive)
+                nursery.cancel_scope.cancel()
+        await raw.aclose()
+
+
 async def test_filters(tmp_path: Path) -> None:
     """By type, several at once, and by worker; a stream of a build ends as ever."""
     async with running(tmp_path) as live:
@@ -221,6 +323,7 @@ async def test_what_cannot_be_streamed_is_refused(tmp_path: Path) -> None:
             (f"{own}?after=99999", 400),
             ("/api/events?after=99999", 400),
             (f"{own}?type=Nothing", 400),
+            (f"{own}?form=round", 400),
             ("/api/builds/unknown/events", 404),
         ):
             reply = await live.call("GET", target)
@@ -231,10 +334,13 @@ async def test_what_cannot_be_streamed_is_refused(tmp_path: Path) -> None:
 
 
 async def test_pages_of_other_sites_may_not_look_in(tmp_path: Path) -> None:
-    """A browser names the page that opens a socket; other programs name none."""
+    """A browser names the page that opens a socket, or fetches; other programs name none."""
     async with running(tmp_path) as live:
         for origin in ("http://evil.example", "null", live.url + ".evil.example"):
             assert (await refusal(live, "/api/events", Origin=origin)).status_code == 403
+            for accepted in ("*/*", SSE):
+                headers = {"Origin": origin, "Accept": accepted}
+                assert (await live.call("GET", "/api/events", headers=headers)).status == 403
         async with socket(live, "/api/events", Origin=live.url) as connection:
             assert json.loads(await message_of(connection))["position"] == 1
 
