@@ -95,10 +95,13 @@ class Fancy:
     def tick(self, view: BuildView | None, farm: Farm | None, now: float, /) -> None:
         size = self._frame.size
         url = self._page(view.id) if view and not view.is_foreign else ""
-        lines = panel(view, farm, now, doing=self._doing, hint=self._hint, url=url, symbols=self.symbols)
+        room = max(1, size.columns - ECHO_COLUMNS)
+        lines = panel(
+            view, farm, now, doing=self._doing, hint=self._hint, url=url, symbols=self.symbols, room=room
+        )
         lines = lines[: max(1, min(LINES_MAX, size.lines - 1))]
         for line in lines:
-            line.truncate(max(1, size.columns - ECHO_COLUMNS), overflow="ellipsis")
+            line.truncate(room, overflow="ellipsis")
         self._lines = [Drawn(self._rendered(line), line.cell_len) for line in lines]
         self._draw()
 
@@ -148,20 +151,36 @@ def panel(
     hint: str = "",
     url: str = "",
     symbols: Symbols,
+    room: int,
 ) -> list[Text]:
-    """The moving lines: how far, what runs (longest first), what waits and why, where to see more."""
-    foot = Text(" · ".join(filter(None, [hint, url])), style="dim")
+    """The moving lines: how far, what runs (longest first), what waits and why, where to see more.
+
+    None of them needs more than `room` columns, if that can be had.
+    """
+    foot = [Text(text, style="dim") for text in _foot(url, hint, room)]
     if view is None:
-        return [Text(doing or wording.waiting(None, farm), style="yellow"), foot]
+        return [Text(doing or wording.waiting(None, farm), style="yellow"), *foot]
     elapsed = duration(now - view.started_at) if view.started_at else ""
     head = Text("  ".join(filter(None, [wording.title(view), wording.progress(view, symbols), elapsed])))
     head.stylize("bold", 0, len(wording.title(view)))
     waits = wording.waiting(view, farm)
     tail = [Text(doing, style="yellow")] * bool(doing) + [Text(waits)] * bool(waits)
-    room = LINES_MAX - 2 - len(tail)
+    jobs = _running(view, now, symbols, lines_max=LINES_MAX - 1 - len(tail) - len(foot), room=room)
+    return [head, *jobs, *tail, *foot]
+
+
+def _foot(url: str, hint: str, room: int) -> list[str]:
+    """The page's address is whole wherever it can be, so that it can be clicked."""
+    parts = [part for part in (url, hint) if part]
+    line = " · ".join(parts)
+    return [line] if len(line) <= room else parts
+
+
+def _running(view: BuildView, now: float, symbols: Symbols, *, lines_max: int, room: int) -> list[Text]:
     running = list(view.running.values())
-    shown = running if len(running) <= room else running[: room - 1]
-    lines = [Text(f"{symbols.running} {wording.running(job, now)}", style="blue") for job in shown]
+    shown = running if len(running) <= lines_max else running[: lines_max - 1]
+    mark = f"{symbols.running} "
+    lines = [Text(mark + wording.running(job, now, room - len(mark)), style="blue") for job in shown]
     if len(shown) < len(running):
         lines.append(Text(f"{symbols.more} {len(running) - len(shown)} more running", style="dim"))
-    return [head, *lines, *tail, foot]
+    return lines

@@ -53,6 +53,14 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in text)
 
 
+def middle(text: str, room: int) -> str:
+    """The text in at most so many characters: of one that is too long, its two ends."""
+    if len(text) <= room:
+        return text
+    ends = max(0, room - 1)
+    return text[: ends - ends // 2] + "…" + (text[-(ends // 2) :] if ends > 1 else "")
+
+
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows as lines under the header, each column as wide as its widest entry."""
     table = [[*header], *([plain(entry) for entry in row] for row in rows)]

@@ -73,6 +73,7 @@ class BuildView:
     at: float = 0.0
     jobs: dict[str, JobView] = field(factory=dict)
     counts: Counter[JobStatus] = field(factory=Counter)
+    reused: int = 0
     # In the order in which they started.
     running: dict[str, JobView] = field(factory=dict)
 
@@ -95,10 +96,6 @@ class BuildView:
     @property
     def jobs_total(self) -> int:
         return max(self.jobs_expected, len(self.jobs))
-
-    @property
-    def reused(self) -> int:
-        return sum(job.is_reused for job in self.jobs.values())
 
     @property
     def releases(self) -> int:
@@ -171,7 +168,9 @@ class BuildView:
         self.running.pop(job.id, None)
         if job.status is JobStatus.RUNNING:
             self.running[job.id] = job
+        self.reused -= job.is_reused
         _note(job, record)
+        self.reused += job.is_reused
         return job
 
 

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from attrs import frozen
 
-from clients.cli.texts import count, duration, plain, short
+from clients.cli.texts import count, duration, middle, plain, short
 from clients.cli.view import BuildView, JobView
 from events.hindsight.words import because
 from events.transitions import BuildStatus, JobStatus
@@ -18,6 +18,10 @@ from events.transitions import BuildStatus, JobStatus
 TAILS_MAX = 3
 TAIL_LINES = 20
 PATH_JOBS_MAX = 5
+# Of a long name at least so much is shown.
+NAME_CHARS_MIN = 12
+# Where lines may be of any length.
+LINE_CHARS = 200
 
 
 @frozen(kw_only=True)
@@ -58,11 +62,12 @@ class Farm:
 
 
 def progress(view: BuildView, symbols: Symbols) -> str:
-    """`312/1000 jobs  ✓ 298  ✗ 1  ▸ 8`."""
+    """`312/1000 jobs  ✓ 298  ⤓ 13  ✗ 1  ▸ 8`."""
     counts = view.counts
     parts = [f"{view.jobs_ended}/{count(view.jobs_total, 'job')}"]
     shown: Mapping[str, int] = {
-        symbols.succeeded: counts[JobStatus.SUCCEEDED],
+        symbols.succeeded: counts[JobStatus.SUCCEEDED] - view.reused,
+        symbols.reused: view.reused,
         symbols.failed: counts[JobStatus.FAILED],
         symbols.cancelled: counts[JobStatus.CANCELLED],
         symbols.running: counts[JobStatus.RUNNING],
@@ -98,11 +103,12 @@ def _why_queued(farm: Farm | None) -> str:
     return f"waiting to be fetched by a worker: {farm.busy}/{farm.slots} busy"
 
 
-def running(job: JobView, now: float) -> str:
-    """`compile  w2  31s`, and which attempt it is where it is not the first."""
+def running(job: JobView, now: float, room: int) -> str:
+    """`compile  w2  31s`, and which attempt it is where it is not the first; a long name gives way."""
     seconds = duration(now - (job.started_at or now))
     again = f"  attempt {job.attempt}" if job.attempt > 1 else ""
-    return f"{plain(job.label)}  {worker(job)}  {seconds}{again}"
+    rest = f"  {worker(job)}  {seconds}{again}"
+    return middle(plain(job.label), max(NAME_CHARS_MIN, room - len(rest))) + rest
 
 
 def worker(job: JobView) -> str:
@@ -171,7 +177,7 @@ def heartbeat(view: BuildView | None, now: float, farm: Farm | None, symbols: Sy
     longest = next(iter(view.running.values()), None)
     parts = [progress(view, symbols)]
     if longest:
-        parts.append(f"longest running: {running(longest, now)}")
+        parts.append(f"longest running: {running(longest, now, LINE_CHARS)}")
     return " · ".join([*parts, *filter(None, [waiting(view, farm)])])
 
 

@@ -97,7 +97,7 @@ async def serving(talk: Talk) -> AsyncIterator[str]:
     """A real server on a free port, each connection answered by `talk`; yields its base URL."""
 
     failure: Exception | None = None
-    with trio.fail_after(20):
+    with trio.fail_after(60):  # a bound: the machine may be busy with other things
         async with trio.open_nursery() as nursery:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             nursery.start_soon(trio.serve_listeners, partial(converse, talk), listeners)

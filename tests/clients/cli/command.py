@@ -42,8 +42,8 @@ async def terzetto(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Done:
-    """Run it to its end, for at most 30 s."""
-    with trio.fail_after(30):
+    """Run it to its end, for a minute at most."""
+    with trio.fail_after(60):
         done = await trio.run_process(
             [*ARGV, *map(str, arguments)],
             stdin=stdin,

@@ -21,6 +21,8 @@ _SHIM = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(2, termios.TIOCSCTTY, 0); "
     "os.execvp(sys.argv[1], sys.argv[1:])"
 )
+# A bound, not a measurement.
+SECONDS_MAX = 60
 TERZETTO = (sys.executable, "-m", "clients.cli")
 _PRINTED = re.compile(r"[^\x00-\x1f]+")
 _SEQUENCE = re.compile(r"\x1b\[([?0-9;]*)([@-~])")
@@ -181,11 +183,11 @@ async def terminal(
     environ: Mapping[str, str] | None = None,
     program: Sequence[str] = TERZETTO,
 ) -> AsyncIterator[Session]:
-    """Run `terzetto`, or another program, for at most 30 s: stdin and stderr a terminal, stdout a pipe."""
+    """Run `terzetto`, or another program, for a minute at most; stdin and stderr are a terminal."""
     master, slave = os.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     try:
-        with trio.fail_after(30):
+        with trio.fail_after(SECONDS_MAX):
             async with trio.open_nursery() as nursery:
                 process = await nursery.start(
                     partial(
@@ -203,9 +205,11 @@ async def terminal(
                 session = Session(process, master, columns, rows)
                 nursery.start_soon(session.read_stdout)
                 nursery.start_soon(session.read_terminal)
-                yield session
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGKILL)
+                try:
+                    yield session
+                finally:
+                    with contextlib.suppress(ProcessLookupError):
+                        process.send_signal(signal.SIGKILL)
                 nursery.cancel_scope.cancel()
     finally:
         os.close(master)

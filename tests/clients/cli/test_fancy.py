@@ -76,22 +76,41 @@ def test_the_panel() -> None:
         hint="Ctrl-C cancels",
         url="http://c/",
         symbols=Symbols(),
+        room=80,
     )
     assert [text.plain for text in lines] == [
         "build bbbbbbbb (nightly)  0/3 jobs  ▸ 1  39s",
         "▸ compile  w1:1  31s",
         "reconnecting (3.0s)",
         "queued 1: waiting for a free slot: 1/1 busy · blocked 1: waiting for dependencies",
-        "Ctrl-C cancels · http://c/",
+        "http://c/ · Ctrl-C cancels",
     ]
 
 
 def test_the_panel_stays_small() -> None:
     """However much runs, ten lines are enough, and what does not fit is counted."""
-    lines = [text.plain for text in panel(view_of(many(50)), None, 999.0, doing="x", symbols=Symbols())]
+    lines = [
+        text.plain for text in panel(view_of(many(50)), None, 999.0, doing="x", symbols=Symbols(), room=80)
+    ]
     assert len(lines) == LINES_MAX
     assert lines[1].startswith("▸ job-0  w:1")
     assert "… 45 more running" in lines
+
+
+def test_long_names_and_addresses() -> None:
+    """A name gives way to where and how long; an address is whole if it has a line of its own."""
+    job, url = "test/unit/some_rather_long_name_44", "http://127.0.0.1:8470/#/b/" + "b" * 40
+    lines = [
+        line(1, "BuildStarted", jobs=1),
+        line(2, "JobAdded", job=A, name=job),
+        line(3, "SourcesReady"),
+        line(4, "JobQueued", job=A),
+        line(5, "JobLeased", job=A, worker="http://w1:1", attempt=2),
+    ]
+    found = panel(view_of(lines), None, 40.0, hint="Ctrl-C cancels", url=url, symbols=Symbols(), room=70)
+    assert [text.plain for text in found][1:] == [f"▸ {job}  w1:1  35s  attempt 2", url, "Ctrl-C cancels"]
+    found = panel(view_of(lines), None, 40.0, hint="Ctrl-C cancels", url=url, symbols=Symbols(), room=48)
+    assert found[1].plain == "▸ test/unit/so…ong_name_44  w1:1  35s  attempt 2"
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(20, 5), (40, 8), (80, 24), (200, 3)])

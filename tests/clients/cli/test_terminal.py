@@ -59,14 +59,15 @@ async def test_the_size_changes(file: Path) -> None:
         serving(coordinator) as url,
         terminal(["build", str(file), "--coordinator", url], environ={"NO_COLOR": "1"}) as session,
     ):
-        foot = f"Ctrl-C cancels · {url}/#/b/{BUILD}"
+        page = f"{url}/#/b/{BUILD}"
         await session.until("Ctrl-C cancels")
         for columns in (200, 40, 20, 80):
             session.resize(columns, 24)
-            cut = foot if columns > len(foot) + 2 else f"{foot[: columns - 4]}…"
-            await session.until(cut)
+            cut = page if columns > len(page) + 2 else f"{page[: columns - 4]}…"
+            foot = [f"{cut} · Ctrl-C cancels"] if columns == 200 else [cut, "Ctrl-C cancels"]
+            await session.until("\n".join(foot))
             drawn = frame(session)
-            assert (len(drawn), drawn[-1]) == (4, cut)
+            assert (len(drawn), drawn[3:]) == (3 + len(foot), foot)
             assert all(len(text) < columns for text in drawn)
         session.process.send_signal(signal.SIGTERM)
         assert await session.wait() == 143

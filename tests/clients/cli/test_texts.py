@@ -47,3 +47,11 @@ def test_a_name_from_elsewhere_stays_on_its_line() -> None:
 def test_columns_are_as_wide_as_they_need_to_be() -> None:
     """No entry is cut, no line ends in spaces."""
     assert texts.columns(("A", "LONG"), [("one\n", "x"), ("", "y")]) == ["A     LONG", "one�  x", "      y"]
+
+
+@pytest.mark.parametrize(
+    ("room", "text"), [(9, "test/link"), (8, "test…ink"), (3, "t…k"), (2, "t…"), (1, "…"), (0, "…")]
+)
+def test_of_what_is_too_long_the_ends_are_shown(room: int, text: str) -> None:
+    """They tell more than its middle."""
+    assert texts.middle("test/link", room) == text
