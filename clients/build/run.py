@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from functools import partial
+from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from typing import Self, TypeVar
@@ -36,6 +37,8 @@ from events.transitions import BUILD_ENDED
 
 POSITION_HEADER = "terzetto-position"
 STATE_SECONDS = 10.0
+# Sources that were stored and are gone again are sent anew, but not for ever.
+SUPPLIES_MAX = 5
 # Failed jobs whose output is fetched.
 OUTPUTS_MAX = 20
 
@@ -180,13 +183,16 @@ class BuildRun:
             raise
 
     async def _supply(self, missing: list[str]) -> None:
-        try:
-            await self._upload(missing)
-        except wire.Refused:
-            if not self.is_native or not self._key:
-                raise
+        for turn in range(1, SUPPLIES_MAX + 1):
+            try:
+                await self._upload(missing)
+                return
+            except wire.Refused as refusal:
+                is_final = refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or turn == SUPPLIES_MAX
+                if is_final or not self.is_native or not self._key:
+                    raise
             # A source that was there may be gone meanwhile: our key gets us the list as it is now.
-            await self._upload(await self._start())
+            missing = await self._start()
 
     async def _upload(self, missing: list[str]) -> None:
         assert self.build is not None
@@ -208,9 +214,12 @@ class BuildRun:
         if not self.is_native:
             return False
         target = f"/api/builds/{self.build}"
+
+        async def ask() -> wire.Reply:
+            return (await self._client.call("GET", target, timeout_seconds=STATE_SECONDS)).raise_for_status()
+
         try:
-            reply = await self._client.call("GET", target, timeout_seconds=STATE_SECONDS)
-            value = codec.loads(reply.raise_for_status().body)
+            value = codec.loads((await self._persist(ask, self._patience.cancel_seconds)).body)
         except (wire.Unreachable, wire.Refused, wire.TooLarge, Malformed) as error:
             log.info("no state", build=self.build, error=str(error))
             return False  # then the refusal that made us ask is all there is to say

@@ -295,13 +295,37 @@ async def test_a_source_that_vanished_meanwhile(root: Path) -> None:
     assert notes.started == [(BUILD, 0, True)]
 
 
-async def test_somebody_else_cancels_during_the_upload(root: Path) -> None:
-    """The client's signal is refused; the records tell why, and that is the outcome."""
+@pytest.mark.parametrize("times", [4, 5])
+async def test_a_source_that_vanishes_again_and_again(root: Path, times: int) -> None:
+    """It is sent anew each time, but not for ever."""
+    coordinator = ScriptedCoordinator(missing=(MAIN,))
+    coordinator.records = ENDED_WELL
+
+    async def forgets(peer: Peer) -> None:
+        coordinator.files.clear()
+        await peer.answer(b"1 source files were not uploaded", status=400)
+
+    coordinator.instead = {"POST /signal": [forgets] * times}
+    async with serving(coordinator) as url, Client(url) as client:
+        if times == 4:
+            outcome = await run_build(client, GRAPH, root, key="k", chance=chance())
+            assert outcome.verdict is Verdict.SUCCEEDED
+        else:
+            with pytest.raises(Refused, match="were not uploaded"):
+                await run_build(client, GRAPH, root, key="k", chance=chance())
+    assert coordinator.requests.count("PUT /file") == 5
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_somebody_else_cancels_during_the_upload(root: Path, is_away: bool) -> None:
+    """The client's signal is refused; the records tell why, and that is the outcome, even if told late."""
     coordinator = ScriptedCoordinator()
     coordinator.records = [record(5, "BuildCancelled", reason="by ann")]
     coordinator.blobs = {f"/api/builds/{BUILD}": b'{"build":{"state":"cancelled"}}'}
     coordinator.may_run.set()
-    coordinator.instead = {"POST /signal": [refuses(400, b"build has cancelled")] * 2}
+    coordinator.instead = {"POST /signal": [refuses(400, b"build has cancelled")] * 5}
+    if is_away:
+        coordinator.instead[f"GET /api/builds/{BUILD}"] = [refuses(503, b"stopping")]
     async with serving(coordinator) as url, Client(url) as client:
         outcome = await run_build(client, GRAPH, root, key="k", chance=chance())
     assert (outcome.verdict, outcome.reason) == (Verdict.CANCELLED, "by ann")
