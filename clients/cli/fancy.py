@@ -6,11 +6,9 @@ What ended goes to the scrollback for good, together with the next picture, and 
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from rich.console import Console
-from rich.text import Text
-
 from clients.cli import wording
 from clients.cli.frame import Drawn, Frame
+from clients.cli.ink import Ink
 from clients.cli.sanitise import sanitise
 from clients.cli.texts import duration, plain
 from clients.cli.view import BuildView, JobView
@@ -57,36 +55,26 @@ class Fancy:
         self._doing = ""
         self._frame = Frame(stream, reflows=reflows)
         self._lines: list[Drawn] = []
-        self._kept = ""
-        self._console = Console(
-            file=stream,
-            force_terminal=True,
-            color_system="standard" if color else None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
+        self._kept: list[str] = []
 
     def changed(self, view: BuildView, job: JobView | None, record: Line, /) -> None:
         kind = record.type
         if kind == "BuildStarted":
-            self._keep(Text(f"{wording.title(view)} started: {self._page(view.id)}"))
+            self._keep(Ink.of(f"{wording.title(view)} started: {self._page(view.id)}"))
         if job is None or not self._is_worth_keeping(view, job, kind):
             return
-        text = Text(f"{wording.mark(job, self.symbols)} ", style=_STYLES.get(job.status, "yellow"))
-        text.append(plain(job.label), style="bold" if job.status is JobStatus.FAILED else "default")
-        text.append(f"  {wording.change(job, kind)}", style="default")
-        self._keep(text)
+        ink = Ink.of(f"{wording.mark(job, self.symbols)} ", _STYLES.get(job.status, "yellow"))
+        ink = ink.then(plain(job.label), "bold" if job.status is JobStatus.FAILED else "")
+        self._keep(ink.then(f"  {wording.change(job, kind)}"))
 
     def output(self, _job: JobView, stdout: bytes, stderr: bytes, /) -> None:
         # In one piece, past the drawing: a megabyte of lines one by one would take minutes.
         text = "".join(sanitise(data, colour=self._color) for data in (stdout, stderr))
-        self._kept += "".join(f"  | {line}\n" for line in text.splitlines())
+        self._kept += [f"  | {line}\n" for line in text.splitlines()]
         self._draw()
 
     def note(self, text: str) -> None:
-        self._keep(Text(text, style="yellow"))
+        self._keep(Ink.of(text, "yellow"))
         self._draw()
 
     def doing(self, text: str) -> None:
@@ -99,10 +87,8 @@ class Fancy:
         lines = panel(
             view, farm, now, doing=self._doing, hint=self._hint, url=url, symbols=self.symbols, room=room
         )
-        lines = lines[: max(1, min(LINES_MAX, size.lines - 1))]
-        for line in lines:
-            line.truncate(room, overflow="ellipsis")
-        self._lines = [Drawn(self._rendered(line), line.cell_len) for line in lines]
+        lines = [line.cut(room) for line in lines[: max(1, min(LINES_MAX, size.lines - 1))]]
+        self._lines = [Drawn(line.painted(color=self._color), line.columns) for line in lines]
         self._draw()
 
     def pause(self) -> None:
@@ -117,20 +103,15 @@ class Fancy:
 
     def conclude(self, lines: Sequence[str], /) -> None:
         for line in lines:
-            self._keep(Text(line))
+            self._keep(Ink.of(line))
         self._draw()
 
-    def _keep(self, text: Text) -> None:
-        self._kept += self._rendered(text) + "\n"
-
-    def _rendered(self, text: Text) -> str:
-        with self._console.capture() as captured:
-            self._console.print(text, end="", soft_wrap=True)
-        return captured.get()
+    def _keep(self, ink: Ink) -> None:
+        self._kept.append(ink.painted(color=self._color) + "\n")
 
     def _draw(self) -> None:
-        self._frame.draw(self._lines, above=self._kept)
-        self._kept = ""
+        self._frame.draw(self._lines, above="".join(self._kept))
+        self._kept = []
 
     def _is_worth_keeping(self, view: BuildView, job: JobView, kind: str) -> bool:
         match kind:
@@ -152,19 +133,19 @@ def panel(
     url: str = "",
     symbols: Symbols,
     room: int,
-) -> list[Text]:
+) -> list[Ink]:
     """The moving lines: how far, what runs (longest first), what waits and why, where to see more.
 
     None of them needs more than `room` columns, if that can be had.
     """
-    foot = [Text(text, style="dim") for text in _foot(url, hint, room)]
+    foot = [Ink.of(text, "dim") for text in _foot(url, hint, room)]
     if view is None:
-        return [Text(doing or wording.waiting(None, farm), style="yellow"), *foot]
+        return [Ink.of(doing or wording.waiting(None, farm), "yellow"), *foot]
     elapsed = duration(now - view.started_at) if view.started_at else ""
-    head = Text("  ".join(filter(None, [wording.title(view), wording.progress(view, symbols), elapsed])))
-    head.stylize("bold", 0, len(wording.title(view)))
+    how_far = "  ".join(filter(None, [wording.progress(view, symbols), elapsed]))
+    head = Ink.of(wording.title(view), "bold").then(f"  {how_far}")
     waits = wording.waiting(view, farm)
-    tail = [Text(doing, style="yellow")] * bool(doing) + [Text(waits)] * bool(waits)
+    tail = [Ink.of(doing, "yellow")] * bool(doing) + [Ink.of(waits)] * bool(waits)
     jobs = _running(view, now, symbols, lines_max=LINES_MAX - 1 - len(tail) - len(foot), room=room)
     return [head, *jobs, *tail, *foot]
 
@@ -176,11 +157,11 @@ def _foot(url: str, hint: str, room: int) -> list[str]:
     return [line] if len(line) <= room else parts
 
 
-def _running(view: BuildView, now: float, symbols: Symbols, *, lines_max: int, room: int) -> list[Text]:
+def _running(view: BuildView, now: float, symbols: Symbols, *, lines_max: int, room: int) -> list[Ink]:
     running = list(view.running.values())
     shown = running if len(running) <= lines_max else running[: lines_max - 1]
     mark = f"{symbols.running} "
-    lines = [Text(mark + wording.running(job, now, room - len(mark)), style="blue") for job in shown]
+    lines = [Ink.of(mark + wording.running(job, now, room - len(mark)), "blue") for job in shown]
     if len(shown) < len(running):
-        lines.append(Text(f"{symbols.more} {len(running) - len(shown)} more running", style="dim"))
+        lines.append(Ink.of(f"{symbols.more} {len(running) - len(shown)} more running", "dim"))
     return lines
