@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from coordinator.disk import RunSync
-from coordinator.matching import LINE_CHARS_MAX, Hit, Sight, matching, shown, sight
+from coordinator.matching import LINE_CHARS_MAX, Hit, Sight, count, matching, shown, sight
 from coordinator.output import OutputStore
 from events.ids import LeaseId
 
@@ -131,16 +131,16 @@ class Lines:
         size = self._outputs.readable(source.lease, source.stream)
         stop = size if until is None else until
         end = min(size, stop, offset + SEARCH_BYTES)
-        number, count, lines = await self.number(source, offset), 0, list[Line]()
+        number, total, lines = await self.number(source, offset), 0, list[Line]()
         while offset < end:
-            found, upto = await self._lines(source, offset, size, _search, wanted, stop - offset)
+            is_enough = len(lines) >= limit and offset + STEP_BYTES <= stop
+            look = _count if is_enough else _search
+            (found, hits, passed), upto = await self._lines(source, offset, size, look, wanted, stop - offset)
             if upto == offset:
                 break
-            hits, passed = found
-            count += len(hits)
             lines += [_line(hit, number, offset) for hit in hits[: limit - len(lines)]]
-            number, offset = number + passed, upto
-        return Matches(size=size, next=offset, count=count, lines=lines)
+            number, total, offset = number + passed, total + found, upto
+        return Matches(size=size, next=offset, count=total, lines=lines)
 
     async def worth(self, lease: LeaseId, *, grows: bool) -> Worth | None:
         """The line of either stream that a person would look for first; None if nothing was printed."""
@@ -252,8 +252,15 @@ def _last_begins(data: bytes) -> int | None:
     return text.rfind(b"\n") + 1 if text else None
 
 
-def _search(data: bytes, wanted: re.Pattern[bytes], until: int) -> tuple[list[Hit], int]:
-    return [hit for hit in matching(data, wanted) if hit.offset < until], data.count(b"\n")
+def _search(data: bytes, wanted: re.Pattern[bytes], until: int) -> tuple[int, list[Hit], int]:
+    """How many lines match of those that begin before `until`; which; and how many there are."""
+    hits = [hit for hit in matching(data, wanted) if hit.offset < until]
+    return len(hits), hits, data.count(b"\n")
+
+
+def _count(data: bytes, wanted: re.Pattern[bytes], _until: int) -> tuple[int, list[Hit], int]:
+    """As `_search` of a whole step, without which."""
+    return count(data, wanted), [], data.count(b"\n")
 
 
 def _look(data: bytes) -> tuple[Sight, int]:

@@ -86,6 +86,11 @@ def matching(data: bytes, wanted: re.Pattern[bytes]) -> list[Hit]:
     return _placed(data, [(line, begin) for line, begin, _ in _found(_plain(data), wanted)])
 
 
+def count(data: bytes, wanted: re.Pattern[bytes]) -> int:
+    """How many of the lines match, much faster than which."""
+    return len(re.findall(wanted.pattern + b".*", _plain(data)))
+
+
 def sight(data: bytes) -> Sight:
     """What the whole lines in `data` say of errors."""
     mention = None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coordinator.matching import LINE_CHARS_MAX, Hit, Sight, matching, pattern, shown, sight
+from coordinator.matching import LINE_CHARS_MAX, Hit, Sight, count, matching, pattern, shown, sight
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ def test_lines_that_match_are_told_once_with_where_they_begin(
 ) -> None:
     """Whatever the case; escape sequences neither hide nor are text, and count as bytes."""
     assert matching(data, pattern(text)) == lines
+    assert count(data, pattern(text)) == len(lines)
 
 
 @pytest.mark.parametrize(
