@@ -12,16 +12,33 @@ from tests.browser.stage import Stage, staged
 from tests.e2e.yard import shell
 
 VERDICT = "AssertionError: 3 != 4 in parser_test.c:41"
+# More lines than a browser can scroll through.
+LINES = 600_000
+# What a terminal would obey, a page might, and a reader would not see; last what only looks like an error.
+HOSTILE = (
+    r"\033]0;owned\007a title",
+    r"\033]8;;http://evil.example/\033\\a link\033]8;;\033\\ and more",
+    r"\033[2J\033[H\033[10Aa move",
+    r"<img src=x onerror=document.title=1><script>document.title=2</script>",
+    r"\033[31mred \033[48;5;21mon blue\033[0m plain",
+    r"10%%\r50%%\r100%% done",
+    r"\342\200\256reversed",
+    r"\377\000\010broken",
+)
 
 
 @frozen(eq=False)
 class Gallery:
-    """The coordinator's address and the builds' ids: one succeeded, one failed, one is held while it runs."""
+    """The coordinator's address and the builds' ids: one succeeded, one failed, one is held while it runs.
+
+    Of `wordy`, the first job prints `LINES` lines, the second what is `HOSTILE`.
+    """
 
     stage: Stage
     good: str
     bad: str
     held: str
+    wordy: str
 
     @property
     def url(self) -> str:
@@ -57,6 +74,13 @@ def bad(graph: GraphBuilder) -> GraphBuilder:
     return graph
 
 
+def wordy(graph: GraphBuilder) -> GraphBuilder:
+    """A job with much to say, and one that means harm."""
+    shell(graph, "many", f"seq -f 'line %.0f of many' {LINES}")
+    shell(graph, "hostile", *(f"printf '{line}\\n'" for line in HOSTILE))
+    return graph
+
+
 def held(stage: Stage) -> GraphBuilder:
     """More jobs than slots, of which the first wait for the gate "held"."""
     graph = stage.farm.graph()
@@ -77,7 +101,9 @@ def hung(directory: Path) -> Iterator[Gallery]:
         stage.do(partial(stage.farm.worker, "w1", slots=2))
         succeeded = stage.build("good", good(stage.farm.graph()))
         failed = stage.build("bad", bad(stage.farm.graph()))
+        talked = stage.build("wordy", wordy(stage.farm.graph()))
         assert (stage.ended(succeeded), stage.ended(failed)) == ("succeeded", "failed")
+        assert stage.ended(talked) == "succeeded"
         running = stage.build("held", held(stage))
         stage.do(stage.farm.passed, "held", 2)
-        yield Gallery(stage, succeeded, failed, running)
+        yield Gallery(stage, succeeded, failed, running, talked)

@@ -11,7 +11,8 @@ pytestmark = pytest.mark.e2e
 
 def test_the_failing_line_is_in_sight_without_a_click(gallery: Gallery, visitors: Visitors) -> None:
     page = visitors.open(gallery.of(gallery.bad))
-    expect(page.locator(".failure").get_by_text(VERDICT)).to_be_in_viewport(ratio=1)
+    expect(page.locator(".failure .worth").get_by_text(VERDICT)).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("region", name="The last lines on stderr")).to_contain_text(VERDICT)
     expect(page).to_have_title("✗ bad failed \u2013 Terzetto")
 
 

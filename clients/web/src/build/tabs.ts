@@ -3,6 +3,7 @@
 import type { Component } from "svelte";
 import GanttTab from "./GanttTab.svelte";
 import JobsTab from "./JobsTab.svelte";
+import OutputTab from "./OutputTab.svelte";
 import type { BuildView } from "./view.svelte.ts";
 
 /** What a tab may offer to the keys: `move` the focus by so many rows, or give it to a job. */
@@ -20,4 +21,5 @@ export interface Tab {
 export const TABS: readonly Tab[] = [
   { name: "jobs", title: "Jobs", component: JobsTab },
   { name: "gantt", title: "Gantt", component: GanttTab },
+  { name: "output", title: "Output", component: OutputTab },
 ];
