@@ -16,7 +16,7 @@ from clients.server import PING, Direct, direct
 from coordinator.http.compression import MAY_DIFFER, PACKED, Packed, accepts_gzip
 from coordinator.http.errors import answer_json
 from coordinator.http.forms import EVENTS, LINES, Carrier
-from coordinator.http.viewing import SSE, Watcher, asked_for, is_from_elsewhere, position
+from coordinator.http.viewing import SSE, Watcher, asked_for, is_from_elsewhere, position, until
 from coordinator.parts import Parts
 from events import codec
 from events.errors import MALFORMED, Rejected
@@ -68,6 +68,7 @@ async def _http(parts: Parts, name: str | None) -> Response:
         return answer_json(ELSEWHERE, 403)
     try:
         topic, follower = await asked_for(parts, request, name)
+        upto = until(parts, request)
     except Rejected as error:
         return answer_json(error)
     is_packed = topic.form is not EVENTS and accepts_gzip(request.accept_encodings)
@@ -76,6 +77,7 @@ async def _http(parts: Parts, name: str | None) -> Response:
         follower=follower,
         carrier=Carrier.PACKED if is_packed else Carrier.CHUNKED,
         direct=direct(request),
+        upto=upto,
         told=request.scope["state"],
     )
     # A client that follows the lines is there for its build; a page that somebody has left open is not.

@@ -23,17 +23,27 @@ SSE = "text/event-stream"
 
 @define(eq=False, kw_only=True)
 class Watcher(Viewer):
-    """A viewer at the other end of a connection. `told` is where its access line gets the number of bytes."""
+    """A viewer at the other end of a connection. `told` is where its access line gets the number of bytes.
+
+    With `upto` it gets what is recorded up to there, and nothing that comes.
+    """
 
     topic: Topic
     follower: Follower
     carrier: Carrier
     direct: Direct | None
+    upto: Position | None = None
     told: dict[str, int] = Factory(dict)
     packed: Packed = Factory(Packed)
 
     async def pieces(self, audiences: Audiences, seconds: float) -> AsyncGenerator[Piece]:
         """All that has to be sent to it in the usual way, to the end; with a sign of life every `seconds`."""
+        while self.upto is not None and (entries := await self.follower.read_upto(self.upto)):
+            past = await audiences.pieces.get(self.topic.form, self.topic, entries, self.follower.is_amid)
+            self.packed.note(past.body)
+            yield past
+        if self.upto is not None:
+            return
         fell_behind = False
         while not self.follower.has_ended:
             audience = audiences.of(self.topic)
@@ -100,12 +110,22 @@ async def asked_for(parts: Parts, asked: Request | Websocket, name: str | None) 
     return topic, follower
 
 
-def position(text: str | None) -> int:
-    """What `after` says; raises `Rejected`."""
+def until(parts: Parts, asked: Request) -> Position | None:
+    """The position up to which records are wanted, if not all that come; raises `Rejected`."""
+    if "upto" not in asked.args:
+        return None
+    upto = Position(position(asked.args["upto"], "upto"))
+    if upto > parts.journal.durable:
+        raise Rejected(MALFORMED, f"upto={upto} is beyond the last record, {parts.journal.durable}")
+    return upto
+
+
+def position(text: str | None, name: str = "after") -> int:
+    """What the parameter says; raises `Rejected`."""
     if text is None:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise Rejected(MALFORMED, f"after must be a position, not {text[:40]!r}")
+        raise Rejected(MALFORMED, f"{name} must be a position, not {text[:40]!r}")
     return int(text)
 
 

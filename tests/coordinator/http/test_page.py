@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from clients import compact
 from clients.wire import Client, Reply
 from coordinator.app import run
 from coordinator.config import CoordinatorConfig
@@ -27,6 +28,7 @@ XML_NAMES = re.compile(
     r"http://www\.w3\.org/(2000/svg|1999/xhtml|1998/Math/MathML|1999/xlink|XML/1998/namespace)"
 )
 SOURCES = sorted(path for path in WEB.joinpath("src").rglob("*") if path.suffix in (".ts", ".svelte"))
+FRAMES = WEB / "src" / "core" / "frames.json"
 BUNDLE_BYTES_MAX = 100_000
 
 
@@ -171,6 +173,24 @@ def test_the_page_knows_what_every_job_event_says() -> None:
 def test_the_tests_of_the_page_use_the_tables_as_they_are() -> None:
     """`transitions.json` beside them is what the coordinator tells."""
     assert json.loads(WEB.joinpath("src/core/transitions.json").read_text()) == as_json()
+
+
+def frames_of() -> str:
+    """A recorded log in the compact form, by the command and all at once, with the records that it says."""
+    golden = Path(__file__).parents[2] / "golden" / "workers_are_lost_and_artifacts_with_them.jsonl"
+    records = [json.loads(line) for line in golden.read_text().splitlines()]
+    for record in records:
+        record.pop("chain", None)
+    lines = [json.dumps(record).encode() for record in records]
+    frames = [compact.encode(lines), *(compact.encode(lines[start : start + 3]) for start in range(0, 9, 3))]
+    assert [compact.decode(frame) for frame in frames[:1]] == [records]
+    told = {"frames": [frame.decode() for frame in frames], "records": records}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def test_the_tests_of_the_page_read_the_compact_form_as_it_is() -> None:
+    """`frames.json` beside them is what the coordinator sends."""
+    assert FRAMES.read_text() == frames_of()
 
 
 def test_every_state_and_reason_has_its_words() -> None:

@@ -157,6 +157,27 @@ async def test_the_compact_form_says_the_same(tmp_path: Path) -> None:
                 ]
 
 
+async def test_what_is_recorded_up_to_a_position(tmp_path: Path) -> None:
+    """Just that, at once, though the build goes on; in lines and in frames, packed or not."""
+    async with running(tmp_path) as live, started(live, graph(job("c"))) as stream:
+        target = f"/api/builds/{stream.id}/events"
+        position = await live.position()
+        for query in (f"?upto={position}", f"?upto={position}&form=compact", f"?upto={position - 1}"):
+            plain, small = [
+                (await live.call("GET", target + query, headers=headers)).raise_for_status().body
+                for headers in ({}, {"Accept-Encoding": "gzip"})
+            ]
+            assert gzip.decompress(small) == plain
+            told = plain.splitlines()
+            records = (
+                [record for frame in told for record in decode(frame)] if "form" in query else values(told)
+            )
+            assert [record["type"] for record in records] == ["BuildStarted", "JobAdded"][: len(records)]
+            assert records[-1]["position"] == int(query.split("=")[1].partition("&")[0])
+        for wrong in (f"?upto={position + 1}", "?upto=x", "?upto=-1"):
+            assert (await live.call("GET", target + wrong)).status == 400
+
+
 async def test_a_body_is_packed_for_whoever_takes_it(tmp_path: Path) -> None:
     """Lines and frames, of the past and as they happen; sockets and server-sent events never are."""
     packed = {"Accept-Encoding": "gzip"}

@@ -53,7 +53,7 @@ export class BuildView {
     await follow({
       load: () => this.load(),
       check: () => probe(this.path, signal),
-      path: (position) => `${this.path}/events?after=${position}&batch=1`,
+      path: `${this.path}/events`,
       take: (records) => this.take(records),
       link: (state, retryAt = 0, error) => {
         this.clock.freeze(state === "reconnecting");
@@ -154,7 +154,7 @@ export class BuildView {
     this.historyState = "loading";
     this.waiting = [];
     try {
-      for await (const records of recordsUpto(`${this.path}/events?after=0`, position, this.abort.signal)) past.take(records);
+      for await (const records of recordsUpto(`${this.path}/events`, position, this.abort.signal)) past.take(records);
       if (past !== this.past) return;
       past.take(this.waiting.splice(0));
       this.historyState = "ready";

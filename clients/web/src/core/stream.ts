@@ -6,6 +6,7 @@
  */
 
 import type { Clock } from "./clock.ts";
+import { read } from "./compact.ts";
 import type { LogRecord } from "./types.ts";
 
 // An idle stream gives a sign of life every 15 s.
@@ -55,22 +56,16 @@ async function get(path: string, signal?: AbortSignal, method = "GET"): Promise<
   return answer;
 }
 
-/** All records that `path` streams up to a position, in handfuls as they arrive. */
-export async function* recordsUpto(path: string, position: number, signal: AbortSignal): AsyncGenerator<LogRecord[]> {
-  const enough = new AbortController();
-  const answer = await get(path, AbortSignal.any([signal, enough.signal]));
+/** All records of a stream up to a position, in handfuls as they arrive. */
+export async function* recordsUpto(path: string, position: number, signal: AbortSignal): AsyncGenerator<readonly LogRecord[]> {
+  const answer = await get(`${path}?form=compact&upto=${position}`, signal);
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
-  try {
-    for (let rest = ""; ; ) {
-      const { done, value } = await reader.read();
-      const lines = (rest + (value ?? "")).split("\n");
-      rest = lines.pop() ?? "";
-      const records = lines.filter(Boolean).map((line) => JSON.parse(line) as LogRecord);
-      if (records.length) yield records;
-      if (done || (records.at(-1)?.position ?? 0) >= position) return;
-    }
-  } finally {
-    enough.abort();
+  for (let rest = ""; ; ) {
+    const { done, value } = await reader.read();
+    const lines = (rest + (value ?? "")).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line) yield read(line).records;
+    if (done) return;
   }
 }
 
@@ -79,7 +74,8 @@ export interface Following {
   load(): Promise<number | null>;
   /** After a failure: is there still something to follow? Without it the state is loaded anew. */
   check?(): Promise<void>;
-  path(position: number): string;
+  /** The stream's address, without `after`; further parameters may follow a `?`. */
+  readonly path: string;
   /** Returns the position come to, or null after the last record; when it throws, the state is loaded anew. */
   take(records: readonly LogRecord[]): number | null;
   link(state: LinkState, retryAt?: number, error?: Refused): void;
@@ -99,7 +95,7 @@ export async function follow({ load, check, path, take, link, signal }: Followin
     try {
       if (position === undefined || (failures && !check)) position = await load();
       else if (failures) await check?.(); // a refused socket does not say why; a plain request does
-      if (position !== null) position = await listen(path(position), position, take, () => (failures = 0), link, signal);
+      if (position !== null) position = await listen(path, position, take, () => (failures = 0), link, signal);
       if (position === null) return link("ended");
     } catch (error) {
       if (signal.aborted) return;
@@ -129,7 +125,10 @@ function listen(
     let position = start;
     let wasHeard = false;
     let silence: ReturnType<typeof setTimeout> | undefined;
+    let command: LogRecord[] = []; // as much as there is of one that is told in parts
     const url = new URL(path, document.baseURI);
+    url.searchParams.set("form", "compact");
+    url.searchParams.set("after", String(start));
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
     const leave = (settle: () => void): void => {
@@ -154,9 +153,13 @@ function listen(
     socket.onmessage = ({ data }) => {
       onSign();
       try {
-        const records = String(data).split("\n").filter(Boolean).map((line) => JSON.parse(line) as LogRecord);
+        const { records: told, more } = read(String(data));
         wasHeard = true;
         heard();
+        command = command.length ? [...command, ...told] : [...told];
+        if (more) return;
+        const records = command;
+        command = [];
         const upto = records.length ? take(records) : position;
         if (upto === null) leave(() => resolve(null));
         else position = upto;
