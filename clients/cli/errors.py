@@ -21,6 +21,8 @@ SCHEMA_VERSION = 1
 CAUSE_CHARS = 2000
 # What a server says that has never heard of such a request, or sends whoever asks elsewhere.
 _UNKNOWN_THERE = (301, 302, 303, 307, 308, 404, 405, 501)
+# We ask for nothing that a coordinator of our version does not have.
+_WRONG_PATH = "correct the path in its URL; or it is of another version: see `terzetto doctor`"
 _BIND_ERRNOS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 
@@ -121,13 +123,8 @@ def _of_peer(error: BaseException) -> Failure | None:
 def refused(status: int, text: str) -> Failure:
     """What a coordinator's refusal means here; its own code and words are passed on where it has any."""
     from clients.json_values import reason_of
+    from events.errors import ROUTE_UNKNOWN
 
-    if status in (401, 403):
-        code = exits.NOT_ALLOWED
-    elif 400 <= status < 500:
-        code = exits.REFUSED._replace(exit=Exit.USAGE, fix="correct what is named")
-    else:
-        code = exits.REFUSED
     try:
         body = json.loads(text)
     except ValueError:
@@ -137,11 +134,22 @@ def refused(status: int, text: str) -> Failure:
         if status in _UNKNOWN_THERE and not isinstance(body, dict):
             said = "" if cause.lstrip().startswith("<") else f": {cause}"  # nobody reads a page here
             return Failure(exits.INCOMPATIBLE, f"it answered with status {status}{said}")
-        return Failure(code, cause)
+        return Failure(_code_of(status), cause)
+    if body.get("code") == ROUTE_UNKNOWN.code:
+        return Failure(exits.INCOMPATIBLE, "it is a coordinator, but has no such address", fix=_WRONG_PATH)
+    code = _code_of(status)
     failure = Failure(code, str(body.get("reason") or ""), fix=str(body.get("fix") or ""))
     failure.code = str(body.get("code") or code.code)
     failure.message = str(body.get("message") or code.message)
     return failure
+
+
+def _code_of(status: int) -> Code:
+    if status in (401, 403):
+        return exits.NOT_ALLOWED
+    if 400 <= status < 500:
+        return exits.REFUSED._replace(exit=Exit.USAGE, fix="correct what is named")
+    return exits.REFUSED
 
 
 def _of_files(error: BaseException) -> Failure | None:

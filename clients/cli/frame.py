@@ -40,6 +40,12 @@ class Frame:
     def draw(self, lines: Sequence[Drawn], above: str = "") -> None:
         """Show these lines instead of the last ones, and `above` before them for good."""
         size = self.size
+        if not self._is_in_foreground:
+            # Whoever is there draws, and we only say what is to stay.
+            self._stream.write(above)
+            self._stream.flush()
+            self.forget()
+            return
         if not above and tuple(lines) == self._lines and size == self._size:
             return
         self._stream.write(self._erasure(size.columns) + above + "\n".join(line.text for line in lines))
@@ -49,6 +55,14 @@ class Frame:
     def forget(self) -> None:
         """Somebody else used the terminal: begin at its cursor, as if nothing had been drawn before."""
         self._lines, self._size = (), os.terminal_size((0, 0))
+
+    @property
+    def _is_in_foreground(self) -> bool:
+        """A shell that was told `bg`, or `&`, uses the terminal itself."""
+        try:
+            return os.tcgetpgrp(self._stream.fileno()) == os.getpgrp()
+        except (OSError, ValueError):
+            return True  # no terminal, or none of a shell's
 
     def _erasure(self, columns: int) -> str:
         """Go up to where the last picture begins, as the terminal shows it now, and erase from there on."""

@@ -31,6 +31,7 @@ assert build.__name__ == "clients.build"
         (wire.Refused(404, "<h1>Not Found</h1>"), exits.INCOMPATIBLE, 7),
         (wire.Refused(501, "Unsupported method ('POST')"), exits.INCOMPATIBLE, 7),
         (wire.Refused(301, ""), exits.INCOMPATIBLE, 7),
+        (wire.Refused(404, '{"kind": "Error", "code": "TZ-1016"}'), exits.INCOMPATIBLE, 7),
         (wire.Refused(500, "oops"), exits.REFUSED, 3),
         (live.OutcomeUnknown("lost"), exits.OUTCOME_UNKNOWN, 8),
         (OutOccupied("made exists"), exits.BAD_FILE, 2),

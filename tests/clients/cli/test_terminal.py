@@ -177,8 +177,8 @@ async def test_a_failure_is_in_the_scrollback_at_once(file: Path) -> None:
         assert b"\x1b]" not in session.raw
 
 
-async def test_ctrl_z_and_fg(file: Path) -> None:
-    """A shell gets a tidy terminal, and what it wrote meanwhile is not drawn over."""
+async def test_ctrl_z_and_bg_and_fg(file: Path) -> None:
+    """A shell gets a tidy terminal, for itself as long as it uses it, and what it wrote is not drawn over."""
     coordinator = ScriptedCoordinator()
     coordinator.records = begun(ids(file))
     async with (
@@ -190,10 +190,15 @@ async def test_ctrl_z_and_fg(file: Path) -> None:
         session.press(b"\x1a")
         await session.until("Stopped")
         assert is_tidy(session)
+        session.press(b"bg\n")
+        session.press(b"echo mean''while >&2\n")
+        await session.until("\nmeanwhile\n")
+        assert is_tidy(session)
         session.press(b"fg\n")
         await session.until("▸ compile  w1:1")
         above = session.screen.text.rpartition("build bbbbbbbb (nightly)  0/2")[0]
         assert "Stopped" in above
+        assert "\nmeanwhile\n" in above
         assert "▸" not in above
         session.press(b"\x03")
         await session.until("⊘ build bbbbbbbb (nightly) cancelled")
