@@ -35,6 +35,11 @@ def environ(url: str = "", **more: str) -> dict[str, str]:
     return {**kept, "PYTHONUTF8": "1", **({"TERZETTO_COORDINATOR": url} if url else {}), **more}
 
 
+async def kill(process: trio.Process) -> None:
+    """Whoever is not waited for any longer ends at once, whatever signals mean to him."""
+    process.kill()
+
+
 async def terzetto(
     *arguments: str | Path,
     url: str = "",
@@ -50,6 +55,7 @@ async def terzetto(
             capture_stdout=True,
             capture_stderr=True,
             check=False,
+            deliver_cancel=kill,
             cwd=cwd,
             env={**environ(url), **(env or {})},
         )

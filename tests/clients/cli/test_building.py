@@ -18,7 +18,7 @@ from clients import wire
 from clients.cli.api import Api
 from clients.cli.building import CANCEL_SECONDS, Wishes, build
 from clients.graphs.files import load
-from tests.clients.cli.command import ARGV, environ, terzetto
+from tests.clients.cli.command import ARGV, environ, kill, terzetto
 from tests.clients.cli.nightly import begun, ended_badly, ended_well, ids
 from tests.clients.coordinators import BUILD, Answer, ScriptedCoordinator, record, tar
 from tests.clients.peers import Network, Peer, serving
@@ -225,6 +225,7 @@ async def running(file: Path, coordinator: ScriptedCoordinator, url: str) -> Asy
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 check=False,
+                deliver_cancel=kill,
                 env=environ(url),
             )
         )
@@ -316,6 +317,7 @@ async def test_nobody_reads_what_is_said(file: Path) -> None:
             capture_stdout=True,
             stderr=writer,
             check=False,
+            deliver_cancel=kill,
             env=environ(url),
         )
     os.close(writer)

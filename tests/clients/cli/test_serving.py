@@ -17,7 +17,7 @@ from clients.cli import children, serving
 from clients.cli.api import Api, WorkerInfo
 from clients.cli.exits import Exit, Failure
 from clients.cli.log.keeping import copied
-from tests.clients.cli.command import ARGV, environ, terzetto
+from tests.clients.cli.command import ARGV, environ, kill, terzetto
 
 
 class Server:
@@ -128,6 +128,7 @@ async def alive(*arguments: str | Path, stderr: Path) -> AsyncIterator[Life]:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     check=False,
+                    deliver_cancel=kill,
                     env=environ(),
                 )
             )

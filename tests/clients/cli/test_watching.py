@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from clients.live import Line
-from tests.clients.cli.command import ARGV, environ, terzetto
+from tests.clients.cli.command import ARGV, environ, kill, terzetto
 from tests.clients.cli.stories import FAILED, SUCCEEDED
 from tests.clients.coordinators import BUILD, ScriptedCoordinator
 from tests.clients.peers import Peer, serving
@@ -74,6 +74,7 @@ async def test_ctrl_c_only_stops_watching(arguments: list[str]) -> None:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 check=False,
+                deliver_cancel=kill,
                 env=environ(url),
             )
         )
