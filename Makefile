@@ -4,6 +4,9 @@ PYTHON_FILES = events coordinator workers clients tests
 QUICK = tests/test_*.py tests/events tests/clients/graphs tests/clients/test_*.py tests/coordinator/test_*.py \
 	tests/workers/test_machine.py tests/workers/test_template.py tests/workers/test_heartbeat.py
 
+# In two processes; tests/together.py says which tests stay in one.
+PYTEST = .venv/bin/python -m pytest -n 2
+
 # Node comes with the environment; its scripts look for it in the path.
 NPM = PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix clients/web --silent
 WEB = $(shell git ls-files clients/web)
@@ -16,11 +19,11 @@ demo: .venv/.ready  ## a real build before your eyes, from nothing to a picture
 
 test: system lint  ## every test there is
 	$(NPM) test
-	.venv/bin/python -m pytest
+	$(PYTEST)
 
 check: lint     ## format, lint, types and the quick tests
 	$(NPM) test
-	.venv/bin/python -m pytest $(QUICK)
+	$(PYTEST) $(QUICK)
 
 web: .venv/.ready     ## build the browser's view anew after a change
 	$(NPM) run build

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import structlog
+
+from tests.together import Together
 
 # The stories' own asserts tell what was different, too.
 pytest.register_assert_rewrite("tests.events.story")
@@ -20,6 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="try every fault there is, for hours if need be")
 
 
+# A bound, not a measurement: the longest takes a tenth of it.
+SECONDS_MAX = 600
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -43,6 +48,29 @@ class SkipGuard:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for line in self.unlisted:
             terminalreporter.write_line(f"skipped for a reason that the README does not list: {line}")
+
+
+def _give_up(_number: int, _frame: object) -> None:
+    raise TimeoutError(f"the test still runs after {SECONDS_MAX} s")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test that hangs has failed; the others go on."""
+    if item.config.getoption("--soak"):
+        return (yield)
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(SECONDS_MAX)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """For a run in several processes."""
+    return Together(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from tests.crash.cradle import Cradle
 from tests.crash.tracing import may_trace
 
-TOLD = pytest.StashKey[list[str]]()
+TOLD = "told"
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +41,13 @@ def soak(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Adds a line to the end of the report."""
-    return request.config.stash.setdefault(TOLD, []).append
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Adds a line to the end of the report, whichever process the test runs in."""
+    return partial(record_property, TOLD)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in terminalreporter.config.stash.get(TOLD, []):
-        terminalreporter.write_line(line)
+    for report in terminalreporter.getreports("passed"):
+        for name, line in report.user_properties:
+            if name == TOLD:
+                terminalreporter.write_line(line)

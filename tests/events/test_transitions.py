@@ -66,7 +66,7 @@ def test_an_allowed_event_gives_the_next_status() -> None:
     assert next_status(JOB, JobStatus.QUEUED, LEASED, "j") is JobStatus.RUNNING
 
 
-@pytest.mark.parametrize("status", set(JobStatus) - {JobStatus.QUEUED})
+@pytest.mark.parametrize("status", [status for status in JobStatus if status is not JobStatus.QUEUED])
 def test_any_other_is_a_bug(status: JobStatus) -> None:
     """The text names the thing, its status and the event."""
     with pytest.raises(IllegalTransition, match=f"j is {status}; JobLeased cannot follow: .*worker='w'"):
