@@ -2,6 +2,7 @@
 
 import type { Component } from "svelte";
 import GanttTab from "./GanttTab.svelte";
+import GraphTab from "./GraphTab.svelte";
 import JobsTab from "./JobsTab.svelte";
 import OutputTab from "./OutputTab.svelte";
 import type { BuildView } from "./view.svelte.ts";
@@ -21,5 +22,6 @@ export interface Tab {
 export const TABS: readonly Tab[] = [
   { name: "jobs", title: "Jobs", component: JobsTab },
   { name: "gantt", title: "Gantt", component: GanttTab },
+  { name: "graph", title: "Graph", component: GraphTab },
   { name: "output", title: "Output", component: OutputTab },
 ];
