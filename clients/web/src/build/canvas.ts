@@ -76,3 +76,13 @@ export function cut(text: string, pixels: number, wide: number): string {
   const end = Math.ceil((room - 1) * 0.6);
   return `${text.slice(0, room - 1 - end)}…${text.slice(-end)}`;
 }
+
+/** Which keys follow a `g` so soon that they are the page's: g b, g w, g e. */
+export function afterG(): (event: KeyboardEvent) => boolean {
+  let pressedAt = -Infinity;
+  return ({ key, timeStamp }) => {
+    const isAfter = timeStamp - pressedAt < 1500;
+    pressedAt = key === "g" ? timeStamp : -Infinity;
+    return isAfter;
+  };
+}

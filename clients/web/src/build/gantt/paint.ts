@@ -1,7 +1,7 @@
 /** The Gantt chart on its canvas: what is in sight of it, and nothing else. */
 
 import type { Attempt, Outcome } from "../../core/attempts.ts";
-import { endOf, outcomeOf, type Moment } from "../../core/gantt/moment.ts";
+import { endOf, firstWhere, outcomeOf, type Moment } from "../../core/gantt/moment.ts";
 import { rowsBetween, type Board, type Row } from "../../core/gantt/rows.ts";
 import { gaps, runs, type Run } from "../../core/gantt/runs.ts";
 import { ticks, tickWords, type Span } from "../../core/gantt/span.ts";
@@ -139,17 +139,20 @@ function paintIdle(context: CanvasRenderingContext2D, scene: Scene, row: Row, to
 /** How long each waited: all of it where the row is the job's, else what of it the slot stood empty. */
 function paintWaits(context: CanvasRenderingContext2D, scene: Scene, { places, top }: Row, { waited }: Paints): void {
   const { list, board, span, moment } = scene;
-  if (board.order === "worker" && places.length > scene.width) return; // all narrower than a pixel
   const tall = Math.max(3, Math.round(barBox(board).tall * 0.5));
   const y = Math.round(top + (board.rowHeight - tall) / 2);
   context.fillStyle = waited;
-  places.forEach((place, index) => {
-    const { queuedAt, startedAt, from } = list[place];
-    if (from > moment.position || startedAt < span.from || queuedAt > span.upto) return;
-    const free = index && board.order === "worker" ? endOf(list[places[index - 1]], moment) : -Infinity;
-    const [x, upto] = [Math.max(-9, xOf(scene, Math.max(queuedAt, free))), Math.min(scene.width, xOf(scene, startedAt))];
-    if (upto - x >= 4) context.fillRect(x, y, upto - x, tall);
-  });
+  const isSlot = board.order === "worker";
+  const least = ((span.upto - span.from) / (scene.width - scene.gutter)) * 4;
+  for (let index = isSlot ? firstWhere(places, (place) => list[place].startedAt >= span.from) : 0; index < places.length; index += 1) {
+    const attempt = list[places[index]];
+    const before = index && isSlot ? list[places[index - 1]].endedAt ?? -Infinity : -Infinity;
+    const since = Math.max(attempt.queuedAt, before);
+    if (attempt.from > moment.position || since > span.upto) break;
+    if (attempt.startedAt - since < least || attempt.startedAt < span.from) continue;
+    const [x, upto] = [Math.max(-9, xOf(scene, since)), Math.min(scene.width, xOf(scene, attempt.startedAt))];
+    context.fillRect(x, y, upto - x, tall);
+  }
 }
 
 function paintRun(context: CanvasRenderingContext2D, scene: Scene, row: Row, run: Run, { fills, tones }: Paints): void {
@@ -289,7 +292,7 @@ function paintNames(context: CanvasRenderingContext2D, scene: Scene, rows: reado
     const y = AXIS - scroll + row.top + board.rowHeight / 2 + 1;
     const isNamed = board.order === "job" || row.isFirst || (index === 0 && !board.head);
     context.fillStyle = board.order === "job" && row.id === chosen ? tones.running : tones.text;
-    if (isNamed) context.fillText(cut(scene.nameOfRow(row), room, CHARACTER), 4, board.head ? y - (board.rowHeight + board.head) / 2 : Math.max(y, AXIS + 7));
+    if (isNamed) context.fillText(cut(scene.nameOfRow(row), room, CHARACTER), 4, board.head ? y - (board.rowHeight + board.head) / 2 : board.order === "worker" ? Math.max(y, AXIS + 7) : y);
     if (board.order === "job" || board.rowHeight < 12) return;
     context.fillStyle = tones.muted;
     context.textAlign = "right";
