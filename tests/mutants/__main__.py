@@ -22,6 +22,7 @@ from tests.mutants.catalog import MUTANTS, REST, Mutant
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("events", "coordinator", "clients", "workers", "tests")
 FILES = ("pyproject.toml", "README.md", "Makefile")
+NOT_NEEDED = shutil.ignore_patterns("__pycache__", "node_modules")
 SECONDS_MAX = 600.0
 RED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
@@ -32,7 +33,7 @@ class Copy:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         for name in PACKAGES:
-            shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, directory / name, ignore=NOT_NEEDED)
         for name in FILES:
             shutil.copy(ROOT / name, directory)
         self._environ = {**os.environ, "PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"}
