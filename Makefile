@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
 PYTHON_FILES = events coordinator workers clients tests
-# Tests without processes and sockets of their own, or nearly so.
+# Tests without processes and sockets of their own, or nearly so, and not for long.
 QUICK = tests/test_*.py tests/events tests/clients/graphs tests/clients/test_*.py tests/coordinator/test_*.py \
-	tests/workers/test_machine.py tests/workers/test_template.py tests/workers/test_heartbeat.py
+	tests/workers/test_machine.py tests/workers/test_template.py tests/workers/test_heartbeat.py \
+	$(addprefix --deselect=tests/,coordinator/test_archiving.py events/test_stateful.py events/hindsight/why/test_at_any_time.py)
 
 # In two processes; tests/together.py says which tests stay in one.
 PYTEST = .venv/bin/python -m pytest -n 2
@@ -18,21 +19,27 @@ demo: .venv/.ready  ## a real build before your eyes, from nothing to a picture
 	.venv/bin/terzetto demo
 
 test: system lint  ## every test there is
-	$(NPM) test
 	$(PYTEST)
 
 check: lint     ## format, lint, types and the quick tests
-	$(NPM) test
 	$(PYTEST) $(QUICK)
 
 web: .venv/.ready     ## build the browser's view anew after a change
 	$(NPM) run build
 
 lint: .venv/.ready
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types style page
+
+types:
+	.venv/bin/mypy
+
+style:
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/ruff check $(PYTHON_FILES)
-	.venv/bin/mypy
+
+page:           # the browser's view: types and tests, without a browser
 	$(NPM) run check
+	$(NPM) test
 
 soak: system .venv/.ready    ## crash tests at length: every fault there is, 2 000 kills; an hour or so
 	.venv/bin/python -m pytest --soak tests/crash
@@ -56,4 +63,4 @@ system:         # what the tests need from the system
 clean:          ## forget everything that can be made again
 	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-data demo-out clients/web/dist clients/web/node_modules
 
-.PHONY: help demo test check web lint sim soak mutants bench system clean
+.PHONY: help demo test check web lint types style page sim soak mutants bench system clean

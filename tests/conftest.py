@@ -1,5 +1,6 @@
 """Options and settings for all tests."""
 
+import gc
 import os
 import re
 import signal
@@ -10,11 +11,19 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.together import Together
 
 # The stories' own asserts tell what was different, too.
 pytest.register_assert_rewrite("tests.events.story")
+
+
+# How long an example takes says something of the machine, which may be busy with other things.
+settings.register_profile(
+    "busy", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,6 +74,12 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         signal.alarm(0)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: looking through it for garbage costs a tenth."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
