@@ -68,12 +68,12 @@ export function hatch(context: CanvasRenderingContext2D, weave: Weave, colour: s
   return pattern;
 }
 
-/** The text in so many pixels, cut in its midst, since names differ at their ends; a character is about `wide`. */
+/** The text in so many pixels, cut in its midst or, of little room, at its start: names differ at their ends. */
 export function cut(text: string, pixels: number, wide: number): string {
   const room = Math.floor(pixels / wide);
   if (text.length <= room) return text;
   if (room < 4) return "";
-  const end = Math.ceil((room - 1) * 0.6);
+  const end = room < 12 ? room - 1 : Math.ceil((room - 1) * 0.6); // a character is about `wide`
   return `${text.slice(0, room - 1 - end)}…${text.slice(-end)}`;
 }
 
