@@ -39,12 +39,18 @@ def _open_commands(page: Page) -> None:
     page.get_by_text("1 command").click()
 
 
+def _open_record(page: Page) -> None:
+    page.locator(".events .row a").nth(2).click()
+    expect(page.locator(".inspector")).to_be_visible()
+
+
 VIEWS = {
     "builds": View(lambda g: g.url, ".cards"),
     "no such build in the list": View(lambda g: f"{g.url}/#/?q=none", ".nothing"),
     "workers": View(lambda g: f"{g.url}/#/workers", "table.plain"),
     "failed": View(lambda g: g.of(g.bad), ".failure .last-lines", _open_commands),
     "output": View(lambda g: g.of(g.wordy, "tab=output&find=line&line=3-5&wrap=1"), ".line.chosen"),
+    "events": View(lambda g: g.of(g.bad, "tab=events"), ".events .row a", _open_record),
     "no output": View(lambda g: g.of(g.good, "tab=output&out=stderr"), ".nothing"),
     "grouped": View(lambda g: g.of(g.good, "group=worker&job=-&sort=-ran"), ".group"),
     "running": View(lambda g: g.of(g.held), ".state[data-state=running]", _ask_to_cancel),

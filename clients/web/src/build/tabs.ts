@@ -1,6 +1,7 @@
 /** The lights in which a build can be seen, in the order of their keys. A tab shows `view` as it stands. */
 
 import type { Component } from "svelte";
+import EventsTab from "./EventsTab.svelte";
 import GanttTab from "./GanttTab.svelte";
 import GraphTab from "./GraphTab.svelte";
 import JobsTab from "./JobsTab.svelte";
@@ -24,4 +25,5 @@ export const TABS: readonly Tab[] = [
   { name: "gantt", title: "Gantt", component: GanttTab },
   { name: "graph", title: "Graph", component: GraphTab },
   { name: "output", title: "Output", component: OutputTab },
+  { name: "events", title: "Events", component: EventsTab },
 ];
