@@ -37,6 +37,8 @@ export interface Scene {
 
 /** From the calmest to what one must see. */
 export const LOOKS: readonly Look[] = ["succeeded", "reused", "blocked", "queued", "cancelled", "running", "failed"];
+// As in every bar of the page: what is done first, then what goes on; what is blocked is left empty.
+const PARTS: readonly Look[] = ["succeeded", "reused", "failed", "cancelled", "running", "queued"];
 const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 const CHARACTER = 7.1;
 const LEGIBLE = 0.5;
@@ -214,8 +216,8 @@ function paintParts(context: CanvasRenderingContext2D, { x, y, width, height }: 
   context.fillStyle = tones.line;
   context.fillRect(x, y, width, height);
   let at = x;
-  for (const look of LOOKS.toReversed()) {
-    const some = look === "blocked" ? 0 : counts[look] ?? 0;
+  for (const look of PARTS) {
+    const some = counts[look] ?? 0;
     if (!some) continue;
     const wide = Math.min(Math.max(2, (some / all) * width), x + width - at);
     context.fillStyle = toneOf(look, tones);
