@@ -48,6 +48,7 @@ VIEWS = {
     "builds": View(lambda g: g.url, ".cards"),
     "no such build in the list": View(lambda g: f"{g.url}/#/?q=none", ".nothing"),
     "workers": View(lambda g: f"{g.url}/#/workers", "table.plain"),
+    "log": View(lambda g: f"{g.url}/#/events", ".events .row a", _open_record),
     "failed": View(lambda g: g.of(g.bad), ".failure .last-lines", _open_commands),
     "output": View(lambda g: g.of(g.wordy, "tab=output&find=line&line=3-5&wrap=1"), ".line.chosen"),
     "events": View(lambda g: g.of(g.bad, "tab=events"), ".events .row a", _open_record),

@@ -1,4 +1,4 @@
-"""A build's records, one by one: what each came of and changed, and its moment."""
+"""Records: what each came of and changed, and its moment; all of them, live, whole and unaltered."""
 
 import re
 
@@ -45,3 +45,24 @@ def test_records_by_keys(gallery: Gallery, visitors: Visitors) -> None:
     page.keyboard.type("exit_code 3")
     expect(records).to_have_count(2)
     expect(records.nth(1)).to_contain_text("test/parser")
+
+
+def test_the_log_is_shown_live_and_held_against_its_hashes(gallery: Gallery, visitors: Visitors) -> None:
+    """What comes is at the top; a record leads to its build; every hash is checked here, not there."""
+    page = visitors.open(f"{gallery.url}/#/events?type=WorkersHeard&after=0")
+    records = page.get_by_role("table", name="Records").get_by_role("row")
+    expect(records.nth(1)).to_contain_text("WorkersHeard")
+    newest = int(records.nth(1).get_by_role("link").inner_text().replace("\u202f", ""))
+    page.wait_for_function(
+        "(newest) => document.querySelector('.events .rows a').textContent.replace(/\\D/g, '') > newest",
+        arg=newest,
+    )
+    page.get_by_role("button", name="Verify").click()
+    verdict = page.get_by_role("status").filter(has_text="whole and unaltered up to record")
+    expect(verdict).to_be_visible()
+    page.get_by_label("type").select_option("BuildFailed")
+    expect(records).to_have_count(2)
+    records.nth(1).get_by_role("link").click()
+    page.get_by_role("link", name="In its build").click()
+    expect(page.get_by_role("complementary").get_by_role("heading", name="BuildFailed")).to_be_visible()
+    expect(page.locator("h1")).to_contain_text("bad")
