@@ -28,8 +28,8 @@ NDJSON = "application/x-ndjson"
 # What a WebSocket is closed with when the coordinator stops (RFC 6455: service restart).
 RESTARTING = 1012
 ELSEWHERE = Rejected(MALFORMED, "pages of another origin may not open this stream")
-# A socket that left so many pings in a row without any answer is given up.
-UNANSWERED_MAX = 2
+# A socket that answers no ping is given up so much later than it should have answered.
+MERCY_SECONDS = 1.0
 
 
 def blueprint(parts: Parts) -> Blueprint:
@@ -131,17 +131,19 @@ async def _ignore_commands() -> None:
 
 
 async def _look_after(peer: Direct, seconds: float) -> None:
-    """Ask the peer for a sign of life again and again; end the connection when none has come for too often.
+    """Ask the peer for a sign of life now and then, and end the connection when it gives none.
 
-    Questions are counted, not seconds: those that we slept ourselves are not its own.
+    It may have died just after the last one: then that takes three times `seconds`, and a little.
     """
-    unanswered = 0
-    while unanswered < UNANSWERED_MAX:
+    while True:
+        await trio.sleep(seconds)
         asked_at = trio.current_time()
         peer.write_now(PING)  # one that takes nothing now has other things to confirm
         await trio.sleep(seconds)
-        unanswered = unanswered + 1 if peer.heard_at < asked_at else 0
-    peer.drop()
+        if peer.heard_at < asked_at:
+            await trio.sleep(MERCY_SECONDS)  # if it was us who slept, the answer is there
+            if peer.heard_at < asked_at:
+                return peer.drop()
 
 
 async def _send_all(parts: Parts, watcher: Watcher) -> None:
