@@ -2,12 +2,13 @@
 
 import sys
 
-from tests.bench import heartbeat, idle, noop, replay, start, startup, true_jobs, why
+from tests.bench import fanout, heartbeat, idle, noop, replay, start, startup, true_jobs, why
 
 ALL = {
     "noop": noop.main,
     "true": true_jobs.main,
     "heartbeat": heartbeat.main,
+    "fanout": fanout.main,
     "replay": replay.main,
     "start": start.main,
     "why": why.main,
