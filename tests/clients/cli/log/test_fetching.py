@@ -46,7 +46,7 @@ def objects(out: str) -> list[Any]:
 
 async def test_a_coordinator_is_asked_as_its_file_is(tmp_path: Path) -> None:
     """An export over the network is the very one of the file, hashes and all."""
-    async with running(tmp_path) as live:
+    async with running(tmp_path, worker_silence_seconds=3600.0) as live:  # nothing comes between the two
         await live.heartbeat()
         await live.heartbeat("", WorkerID="http://w2:1", AddedArtifacts=[hex_id("a")])
         at = ("--log", tmp_path / "log.sqlite3")
