@@ -166,6 +166,7 @@ function paintBox(context: CanvasRenderingContext2D, scene: Scene, index: number
   context.roundRect(x, y, width, height, 5);
   context.fillStyle = index === scene.chosen ? tones.chosen : tones.raised;
   context.fill();
+  if (look === "running" || look === "failed") paintStripe(context, x, y, height, tone);
   paintBorder(context, scene, index, tones);
   const line = isGroup ? y + 16 : middle + 1;
   const digits = isGroup ? count(members.length) : "";
@@ -175,9 +176,17 @@ function paintBox(context: CanvasRenderingContext2D, scene: Scene, index: number
   context.fillText(digits, x + width - 10, line);
   context.textAlign = "left";
   context.fillStyle = tone;
-  context.fillText(ICONS[look], x + 9, line);
+  context.fillText(ICONS[look], x + 11, line);
   context.fillStyle = tones.text;
-  context.fillText(cut(name, width - 36 - (digits && digits.length * CHARACTER + 10 || 0), CHARACTER), x + 27, line);
+  context.fillText(cut(name, width - 36 - (digits && digits.length * CHARACTER + 10 || 0), CHARACTER), x + 28, line);
+}
+
+/** What one looks for: what runs, and what failed. */
+function paintStripe(context: CanvasRenderingContext2D, x: number, y: number, height: number, tone: string): void {
+  context.beginPath();
+  context.roundRect(x, y, 6, height, [5, 0, 0, 5]);
+  context.fillStyle = tone;
+  context.fill();
 }
 
 function paintBorder(context: CanvasRenderingContext2D, { layout, chosen, pointed, sights }: Scene, index: number, tones: Tones): void {
@@ -187,6 +196,10 @@ function paintBorder(context: CanvasRenderingContext2D, { layout, chosen, pointe
   context.lineWidth = isMarked ? 2.5 : look === "failed" ? 2 : 1;
   context.strokeStyle = index === pointed ? tones.text : index === chosen ? tones.running : own;
   if (look === "blocked" && !isMarked) context.setLineDash([3, 3]);
+  const { width, height } = boxOf(layout.items[index].isGroup);
+  const { x, y } = placeOf(layout, index);
+  context.beginPath();
+  context.roundRect(x, y - height / 2, width, height, 5);
   context.stroke();
   context.setLineDash([]);
 }
