@@ -48,20 +48,26 @@ async def run(
     at = journal.state.at
     core = Coordinator(journal, now=lambda: at, new_id=platform.new_id)
     parts = make_parts(config, platform, core, None)
-    async with trio.open_nursery() as nursery:
-        [url, *_] = await nursery.start(
-            partial(
-                serve,
-                application(parts, sealed=path.name),
-                bind=config.bind,
-                shutdown=stop.wait,
-                grace_seconds=config.grace_seconds,
-                listen=platform.listen,
+    drained = trio.Event()
+    async with trio.open_nursery() as services:
+        await services.start(parts.audiences.tell_forever)
+        async with trio.open_nursery() as front:
+            [url, *_] = await front.start(
+                partial(
+                    serve,
+                    application(parts, sealed=path.name),
+                    bind=config.bind,
+                    shutdown=drained.wait,
+                    grace_seconds=config.grace_seconds,
+                    listen=platform.listen,
+                )
             )
-        )
-        task_status.started(url)
-        await stop.wait()  # unbounded: we serve until told otherwise
-        journal.stop_followers()
+            task_status.started(url)
+            await stop.wait()  # unbounded: we serve until told otherwise
+            journal.stop_followers()
+            await trio.sleep(config.drain_seconds)
+            drained.set()
+        services.cancel_scope.cancel()
 
 
 def _restore(path: Path) -> State:

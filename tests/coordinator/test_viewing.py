@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from trio_websocket import open_websocket_url
 
 from clients.cli.log.keeping import copied
 from clients.wire import Client
@@ -23,7 +24,9 @@ SECONDS = 20.0
 @asynccontextmanager
 async def viewed(path: Path, data: Path) -> AsyncIterator[Client]:
     stop = trio.Event()
-    config = CoordinatorConfig(bind="127.0.0.1:0", data=data, grace_seconds=0.1)
+    config = CoordinatorConfig(
+        bind="127.0.0.1:0", data=data, drain_seconds=0.01, grace_seconds=0.1, progress_seconds=0.1
+    )
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as nursery:
             client = Client(await nursery.start(partial(viewing.run, path, config, stop=stop)))
@@ -69,6 +72,17 @@ async def test_a_build_that_has_ended_streams_to_its_end(log: Path, tmp_path: Pa
         reply = await client.call("GET", f"/api/builds/{build['id']}/events", timeout_seconds=SECONDS)
         types = [json.loads(line)["type"] for line in reply.raise_for_status().body.splitlines()]
         assert (types[0], types[-1]) == ("BuildStarted", "BuildFailed")
+
+
+async def test_the_log_itself_is_followed_to_where_it_ends(log: Path, tmp_path: Path) -> None:
+    """On a socket, as the page does: every record once, and then a sign of life now and then."""
+    async with viewed(log, tmp_path / "data") as client:
+        head = (await get(client, "/api/status"))["position"]
+        url = client.base_url.replace("http", "ws", 1) + "/api/events?after=0"
+        async with open_websocket_url(url) as socket:
+            said = [json.loads(await socket.get_message()) for _ in range(head + 1)]
+    assert [each["position"] for each in said] == [*range(1, head + 1), head]
+    assert said[-1]["type"] == "Progress"
 
 
 @pytest.mark.parametrize(
