@@ -27,9 +27,21 @@ export class App {
   /** For those who listen: a sentence now and then. */
   said = $state("");
   readonly clock = new Clock();
-  readonly farm = new Farm();
+  private readonly workers = new Farm();
+  private told = $state(0);
   private settling: ReturnType<typeof setTimeout> | undefined;
   private saidAt = 0;
+
+  /** The workers as the coordinator last told them; who reads this is drawn anew when it tells them again. */
+  get farm(): Farm {
+    void this.told;
+    return this.workers;
+  }
+
+  hear(workers: readonly WorkerView[]): void {
+    this.workers.set(workers);
+    this.told += 1;
+  }
 
   /** Other parameters for the same page, without a step for the back button. */
   go(changes: Changes): void {
@@ -84,7 +96,7 @@ export class App {
     try {
       const [{ workers }] = await Promise.all([
         getJson<{ workers: WorkerView[] }>("api/workers", signal ? { signal } : {}), this.refreshStatus(signal)]);
-      this.farm.set(workers);
+      this.hear(workers);
     } catch (error) {
       if (!(error instanceof TypeError || error instanceof Refused || signal?.aborted)) throw error; // the stream tells of outages
     }
