@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import fanout, heartbeat, idle, noop, replay, start, startup, true_jobs, why
+from tests.bench import fanout, heartbeat, idle, noop, pixel, replay, start, startup, true_jobs, why
 
 ALL = {
     "noop": noop.main,
@@ -13,6 +13,7 @@ ALL = {
     "start": start.main,
     "why": why.main,
     "idle": idle.main,
+    "pixel": pixel.main,
     "startup": startup.main,
 }
 

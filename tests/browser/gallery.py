@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import frozen
 
 from clients.graphs import GraphBuilder, artifact, output
+from tests.browser.hostile import BUILD, hostile
 from tests.browser.stage import Stage, staged
 from tests.e2e.yard import shell
 
@@ -29,7 +30,7 @@ HOSTILE = (
 
 @frozen(eq=False)
 class Gallery:
-    """The coordinator's address and the builds' ids: one succeeded, one failed, one is held while it runs.
+    """The builds' ids: one succeeded, two failed, of which one means harm, and one is held while it runs.
 
     Of `wordy`, the first job prints `LINES` lines, the second what is `HOSTILE`.
     """
@@ -37,6 +38,7 @@ class Gallery:
     stage: Stage
     good: str
     bad: str
+    hostile: str
     held: str
     wordy: str
 
@@ -101,9 +103,10 @@ def hung(directory: Path) -> Iterator[Gallery]:
         stage.do(partial(stage.farm.worker, "w1", slots=2))
         succeeded = stage.build("good", good(stage.farm.graph()))
         failed = stage.build("bad", bad(stage.farm.graph()))
+        means_harm = stage.build(BUILD, hostile(stage.farm.graph()), keep_going=True)
         talked = stage.build("wordy", wordy(stage.farm.graph()))
-        assert (stage.ended(succeeded), stage.ended(failed)) == ("succeeded", "failed")
-        assert stage.ended(talked) == "succeeded"
+        ends = [stage.ended(build) for build in (succeeded, failed, means_harm, talked)]
+        assert ends == ["succeeded", "failed", "failed", "succeeded"]
         running = stage.build("held", held(stage))
         stage.do(stage.farm.passed, "held", 2)
-        yield Gallery(stage, succeeded, failed, running, talked)
+        yield Gallery(stage, succeeded, failed, means_harm, running, talked)

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, sync_playwright
 
 # Bounds, not measurements.
 SECONDS = 30.0
@@ -22,6 +23,9 @@ FLAGS = (
 )
 WIDE, NARROW = 1280, 320
 HEIGHT = 900
+# For people to look at; git ignores them.
+SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
+Scheme = Literal["light", "dark"]
 # The policy's verdicts would else be seen by those only who look.
 WATCH = """addEventListener("securitypolicyviolation", (event) =>
     console.error(`against the policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`))"""
@@ -53,7 +57,7 @@ class Visitors:
         url: str,
         *,
         width: int = WIDE,
-        scheme: Literal["light", "dark"] = "light",
+        scheme: Scheme = "light",
         scripts: bool = True,
     ) -> Page:
         """A new visitor with an address."""
@@ -63,11 +67,11 @@ class Visitors:
         self._contexts.append(context)
         context.set_default_timeout(SECONDS * 1000)
         context.add_init_script(WATCH)
-        page = context.new_page()
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self._troubles.append(f"uncaught: {error}"))
-        page.goto(url)
-        return page
+        return self._page(context, url)
+
+    def beside(self, page: Page, url: str) -> Page:
+        """The same visitor opens another page."""
+        return self._page(page.context, url)
 
     def expect(self, pattern: str) -> None:
         """The browser will complain like that, and the test knows why."""
@@ -81,6 +85,18 @@ class Visitors:
             text for text in self._troubles if not any(re.search(one, text) for one in self._expected)
         ]
         assert not troubles, "\n".join(troubles)
+
+    def _page(self, context: BrowserContext, url: str) -> Page:
+        page = context.new_page()
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self._troubles.append(f"uncaught: {error}"))
+        page.on("dialog", self._asked)
+        page.goto(url)
+        return page
+
+    def _asked(self, dialog: Dialog) -> None:
+        self._troubles.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -123,6 +123,12 @@ class Farm:
         """The jobs of a build by name."""
         return {job["name"]: job for job in (await self.api(f"/api/builds/{build}"))["jobs"]}
 
+    async def records(self, build: str) -> list[dict[str, Any]]:
+        """All records of a build that has ended."""
+        target = f"/api/builds/{build}/events?after=0"
+        reply = await self.client.call("GET", target, timeout_seconds=SECONDS)
+        return [json.loads(line) for line in reply.raise_for_status().body.splitlines()]
+
     async def only_build(self) -> str:
         """The id of the one build there is; waits until there is one."""
 
