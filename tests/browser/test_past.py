@@ -3,21 +3,18 @@
 import json
 import random
 import tomllib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
-from functools import partial
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 from playwright.sync_api import Page, expect
 
 from clients.cli.log.keeping import copied
 from clients.wire import Client
-from coordinator import viewing
-from coordinator.config import CoordinatorConfig
 from events.sqlite import SqliteLog
+from tests.browser.elsewhere import shown
 from tests.browser.gallery import Gallery
 from tests.browser.stage import Stage
 from tests.browser.visitors import SECONDS, Visitors
@@ -41,17 +38,6 @@ VERDICT = """(at) => {
     const isThere = document.querySelector(".pill").textContent.replaceAll("\u202f", "") === `past · ${at}`;
     return isThere && verdict !== null && verdict.className;
 }"""
-
-
-@asynccontextmanager
-async def shown(log: Path) -> AsyncIterator[Client]:
-    """The log behind the page."""
-    stop = trio.Event()
-    config = CoordinatorConfig(bind="127.0.0.1:0", data=log.with_suffix(""), grace_seconds=0.1)
-    async with trio.open_nursery() as nursery:
-        async with Client(await nursery.start(partial(viewing.run, log, config, stop=stop))) as client:
-            yield client
-        stop.set()
 
 
 def logs(directory: Path) -> Iterator[Path]:
