@@ -13,14 +13,14 @@ def start(url: str, graph: object) -> str:
     """Start a build and say that its upload is done; returns its id."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc, timeout=120)
-    connection.request("POST", "/build?on_disconnect=continue", msgspec.json.encode(graph))
+    connection.request("POST", f"{parts.path}/build?on_disconnect=continue", msgspec.json.encode(graph))
     answer = connection.getresponse()
     line = answer.readline()
     assert answer.status == 200, line
     build: str = msgspec.json.decode(line)["ID"]
     connection.close()
     told = Connection(url)
-    told.post(f"/signal?build_id={build}", {"UploadDone": {}})
+    told.post(f"{parts.path}/signal?build_id={build}", {"UploadDone": {}})
     told.close()
     return build
 

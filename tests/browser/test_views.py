@@ -8,7 +8,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.gallery import Gallery
 from tests.browser.looks import faults
-from tests.browser.stage import Stage
 from tests.browser.visitors import REFUSAL, Visitors
 
 pytestmark = pytest.mark.e2e
@@ -73,16 +72,4 @@ def test_no_view_violates_the_guidelines(gallery: Gallery, visitors: Visitors, n
     expect(page.locator(view.sign).first).to_be_visible()
     view.act(page)
     found = faults(page, name)
-    assert not found, "\n".join(found)
-
-
-def test_an_empty_farm_says_how_to_begin(stage: Stage, visitors: Visitors) -> None:
-    """No build, no worker: the commands that change that."""
-    stage.do(stage.farm.coordinator)
-    page = visitors.open(stage.url)
-    expect(page.get_by_text(f"terzetto worker --coordinator {stage.url}")).to_be_visible()
-    found = faults(page, "empty-builds")
-    page.keyboard.type("gw")
-    expect(page.get_by_text("No worker has reported yet")).to_be_visible()
-    found += faults(page, "empty-workers")
     assert not found, "\n".join(found)
