@@ -40,12 +40,20 @@ def _wait_for_verdict(page: Page) -> None:
     expect(page.locator(".past-banner .same")).to_be_visible()
 
 
+def _open_record(page: Page) -> None:
+    page.locator(".events .row a").nth(2).click()
+    expect(page.locator(".inspector")).to_be_visible()
+
+
 VIEWS = {
     "builds": View(lambda g: g.url, ".cards"),
     "builds-none-fits": View(lambda g: f"{g.url}/#/?q=none", ".nothing"),
     "workers": View(lambda g: f"{g.url}/#/workers", "table.plain"),
     "succeeded": View(lambda g: g.of(g.good, "job=-"), ".rows .row"),
+    "log": View(lambda g: f"{g.url}/#/events", ".events .row a", _open_record),
     "failed": View(lambda g: g.of(g.bad), ".failure .last-lines", _open_commands),
+    "events": View(lambda g: g.of(g.bad, "tab=events"), ".events .row a", _open_record),
+    "events-hostile": View(lambda g: g.of(g.hostile, "tab=events&job=-"), ".events .row a"),
     "output": View(lambda g: g.of(g.wordy, "tab=output&find=line&line=3-5&wrap=1"), ".line.chosen"),
     "output-hostile": View(lambda g: g.of(g.hostile, "tab=output"), ".line"),
     "output-none": View(lambda g: g.of(g.good, "tab=output&out=stderr"), ".nothing"),
