@@ -293,6 +293,20 @@ MUTANTS = (
         ("tests/coordinator/test_follow.py",),
     ),
     Mutant(
+        "streams that are cut amid a command",
+        "coordinator/follow.py",
+        "        if entries[place - 1].record.at != entries[place].record.at:\n",
+        "        if place:\n",
+        ("tests/coordinator/test_follow.py",),
+    ),
+    Mutant(
+        "viewers who join are told again what they have read",
+        "coordinator/http/audience.py",
+        "has_none, has_all = follower.cursor < first, follower.cursor >= last\n",
+        "has_none, has_all = True, False\n",
+        ("tests/coordinator/http/test_audience.py",),
+    ),
+    Mutant(
         "quiet reports recorded before the tick",
         "coordinator/alarm.py",
         "            self._quiet.record()  # in one breath with the tick: whoever was heard was not silent\n",
