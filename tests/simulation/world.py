@@ -318,12 +318,11 @@ class World:
 
 
 async def simulate(
-    options: Options, root: Path, hits: Hits, begun: Callable[[World], None], queue: loop.RunQueue
+    options: Options, root: Path, checks: Checks, begun: Callable[[World], None], queue: loop.RunQueue
 ) -> None:
     """One run, to its end. Raises what went wrong."""
     async with trio.open_nursery() as nursery:
         net = Net(random.Random(f"{options.seed}/net"), nursery)
-        checks = Checks(hits=hits)
         net.on_answer = checks.on_answer
         world = World(
             options=options,
@@ -335,12 +334,11 @@ async def simulate(
             checks=checks,
         )
         begun(world)
-        with mock.patch.object(coordinator_app, "Journal", partial(_open_journal, checks)):
-            try:
-                await world.run()
-            finally:
-                world.ended_at = trio.current_time()
-                queue.thaw_all()  # or what is frozen could not even be cancelled
+        try:
+            await world.run()
+        finally:
+            world.ended_at = trio.current_time()
+            queue.thaw_all()  # or what is frozen could not even be cancelled
         nursery.cancel_scope.cancel()
 
 
@@ -359,5 +357,8 @@ def run(
     instruments: Sequence[trio.abc.Instrument] = (),
 ) -> None:
     """Run a seed in this process. Raises what went wrong; `begun` gets the world before anything happens."""
-    with thrift(), tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as root:
-        loop.run(partial(simulate, options, Path(root), hits, begun), options.seed, instruments)
+    checks = Checks(hits=hits)
+    # Not within the run, which may be broken off with its tasks where they are.
+    watched = mock.patch.object(coordinator_app, "Journal", partial(_open_journal, checks))
+    with thrift(), watched, tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as root:
+        loop.run(partial(simulate, options, Path(root), checks, begun), options.seed, instruments)
