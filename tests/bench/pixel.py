@@ -14,14 +14,13 @@ from tests.browser.visitors import Visitors, chromium
 BEATS = 100
 JOBS = 10_000
 SLOTS = 50
-# When each job's row first said so, in seconds since 1970.
-WATCH_ROWS = """() => {
+# When the head first told so many jobs to be done, in seconds since 1970, once that was drawn.
+WATCH_HEAD = """() => {
     window.seen = {};
-    const rows = document.querySelector(".rows");
+    const head = document.querySelector(".head");
     new MutationObserver(() => requestAnimationFrame(() => {
-        for (const row of rows.querySelectorAll(".row:has([data-state=succeeded])"))
-            seen[row.dataset.id] ??= Date.now() / 1000;
-    })).observe(rows, { subtree: true, childList: true, characterData: true, attributes: true });
+        seen[parseInt(head.querySelector(".sum").textContent)] ??= Date.now() / 1000;
+    })).observe(head, { subtree: true, childList: true, characterData: true });
 }"""
 WATCH_FRAMES = """() => {
     window.frames_ = [];
@@ -62,25 +61,26 @@ def main() -> None:
 
 
 def delay(visitors: Visitors) -> None:
-    """From the POST that says a job is done, and from the record's own time, to the row that says so."""
+    """From the POST that says a job is done, and from the record's own time, to the number that counts it."""
     with scratch() as directory, coordinator(directory) as server:
         build = builds.start(server.url, graph("flat", BEATS + 1))
-        page = _opened(visitors, f"{server.url}/#/b/{build}?sort=-state&job=-")
-        page.evaluate(WATCH_ROWS)
-        worker, posted = Worker(server.url, 1), dict[str, float]()
+        page = _opened(visitors, f"{server.url}/#/b/{build}?job=-")
+        page.evaluate(WATCH_HEAD)
+        worker, posted = Worker(server.url, 1), list[tuple[str, float]]()
         [running] = worker.beat()
-        for _ in range(BEATS):
-            posted[running] = time.time()
-            [begun] = worker.beat()
-            page.wait_for_function("(id) => seen[id] !== undefined", arg=running)
-            running = begun
+        for done in range(1, BEATS + 1):
+            posted.append((running, time.time()))
+            [running] = worker.beat()
+            page.wait_for_function("(done) => seen[done] !== undefined", arg=done)
         seen: dict[str, float] = page.evaluate("seen")
-        records = page.evaluate(
-            "(path) => fetch(path).then((answer) => answer.json())", f"api/builds/{build}"
-        )
-    ended = {job["id"]: job["ended_at"] for job in records["jobs"]}
-    for name, since in ("POST to pixel", posted), ("record to pixel", ended):
-        delays = [1000 * (seen[job] - since[job]) for job in posted]
+        jobs = page.evaluate("(path) => fetch(path).then((answer) => answer.json())", f"api/builds/{build}")
+        page.context.close()
+    ended = {job["id"]: job["ended_at"] for job in jobs["jobs"]}
+    shown = [(job, at, seen[str(done)]) for done, (job, at) in enumerate(posted, 1)]
+    for name, delays in (
+        ("POST to pixel", [1000 * (then - at) for _, at, then in shown]),
+        ("record to pixel", [1000 * (then - ended[job]) for job, _, then in shown]),
+    ):
         report(name, percentile(delays, 0.5), "ms p50", p99_ms=round(percentile(delays, 0.99), 1))
 
 
@@ -97,6 +97,7 @@ def smoothness(visitors: Visitors) -> None:
         frames = page.evaluate("frames_")
         rows = page.locator(".rows .row").count()
         heap = page.evaluate("performance.memory.usedJSHeapSize")
+        page.context.close()
     report(
         f"frames, {JOBS} jobs live",
         percentile(frames, 0.95),

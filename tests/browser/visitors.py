@@ -32,6 +32,8 @@ WATCH = """addEventListener("securitypolicyviolation", (event) =>
 # What the browser itself says about a coordinator that is away, or that refuses.
 OUTAGE = r"net::ERR_|WebSocket connection to "
 REFUSAL = r"Failed to load resource: the server responded with a status of 4"
+# Also of one that was left before it was there, as a page is that nobody waits for.
+LEFT = r"WebSocket is closed before the connection is established"
 
 
 @contextmanager
@@ -49,7 +51,7 @@ class Visitors:
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self._contexts: list[BrowserContext] = []
-        self._expected: list[str] = []
+        self._expected = [LEFT]
         self._troubles: list[str] = []
 
     def open(
