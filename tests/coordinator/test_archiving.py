@@ -194,7 +194,7 @@ async def old_farm(data: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) 
             for name in "ab":
                 assert outcome(await build(live, graph(job(name)))) == ""
         head = await live.position()
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while await floor(live) < head:
                 await trio.sleep(0.05)
         yield live
@@ -260,7 +260,7 @@ async def test_a_forgotten_build_is_gone(tmp_path: Path, monkeypatch: pytest.Mon
     async with running(tmp_path, builds_kept=0) as live:
         async with working(Worker(live)):
             assert outcome(await build(live, graph(job("a")))) == ""
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while (await live.get("/api/builds"))["builds"]:
                 await trio.sleep(0.05)
         lines = (await live.call("GET", "/api/log")).body.splitlines()

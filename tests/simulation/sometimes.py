@@ -10,7 +10,16 @@ from collections import Counter
 from attrs import Factory, define
 
 from events.catalog import EVENTS, HeartbeatReceived, JobFailed, JobLeased, Record
-from events.errors import BUILD_FORGOTTEN, CATALOG, HISTORY_ARCHIVED, INTERNAL, SOURCE_IN_USE, UNSOUND
+from events.errors import (
+    ATTEMPT_UNKNOWN,
+    BUILD_FORGOTTEN,
+    CATALOG,
+    HISTORY_ARCHIVED,
+    INTERNAL,
+    READ_ONLY,
+    SOURCE_IN_USE,
+    UNSOUND,
+)
 from tests.simulation.options import FAULTS
 
 _STATUS = re.compile(rb"HTTP/1\.1 [45]")
@@ -60,10 +69,12 @@ REASONS = {
     "BuildCancelled": ("its client went away",),
     "SourceDropped": ("missing on disk",),
 }
-# Nothing is forgotten or archived within the time that a run takes. Who stores other contents under an id in
+# Nothing is forgotten or archived within the time that a run takes, no log is one that is only looked at, and
+# nobody asks for one attempt's output. Who stores other contents under an id in
 # use is answered before it comes to that refusal, and the others are bugs.
 NEVER_EVENTS = {"BuildForgotten", "ResultsForgotten", "WorkerForgotten"}
-NEVER_REFUSALS = {code.code for code in (SOURCE_IN_USE, HISTORY_ARCHIVED, BUILD_FORGOTTEN, INTERNAL, UNSOUND)}
+_NEVER = (ATTEMPT_UNKNOWN, BUILD_FORGOTTEN, HISTORY_ARCHIVED, INTERNAL, READ_ONLY, SOURCE_IN_USE, UNSOUND)
+NEVER_REFUSALS = {code.code for code in _NEVER}
 
 EXPECTED = (
     *(f"event: {name}" for name in EVENTS if name not in NEVER_EVENTS),
