@@ -53,10 +53,15 @@ def test_the_gantt_chart_by_hand(gallery: Gallery, visitors: Visitors) -> None:
     """Who points at a bar is told what it is; a click chooses its job; the wheel zooms."""
     page = visitors.open(gallery.of(gallery.bad, "tab=gantt&job=-"))
     chart = page.get_by_role("img", name=re.compile("^Gantt chart: 2 attempts"))
+    # What stands above the chart is complete: nothing moves under the hand any more.
+    expect(page.get_by_role("region", name="The last lines on stderr")).to_be_visible()
     assert found(page, chart, "test/parser")
     expect(page.locator(".card")).to_contain_text("on the critical path")
     page.mouse.wheel(0, -200)
     expect(page).to_have_url(re.compile("span="))
+    page.get_by_role("button", name="Fit").click()
+    expect(page).not_to_have_url(re.compile("span="))
+    assert found(page, chart, "test/parser")
     page.mouse.down()
     page.mouse.up()
     expect(page.get_by_role("complementary").get_by_role("heading", name="test/parser")).to_be_visible()

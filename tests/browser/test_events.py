@@ -36,6 +36,7 @@ def test_records_by_keys(gallery: Gallery, visitors: Visitors) -> None:
     records = page.get_by_role("table", name="Records").get_by_role("row")
     expect(records.nth(1)).to_contain_text("BuildStarted")
     page.keyboard.press("j")
+    expect(records.nth(1).get_by_role("link")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("complementary").get_by_role("heading", name="BuildStarted")).to_be_visible()
     page.keyboard.press("Escape")
