@@ -16,7 +16,7 @@ from clients.server import PING, Direct, direct
 from coordinator.http.compression import MAY_DIFFER, PACKED, Packed, accepts_gzip
 from coordinator.http.errors import answer_json
 from coordinator.http.forms import EVENTS, LINES, Carrier
-from coordinator.http.viewing import SSE, Watcher, asked_for, is_from_elsewhere, position, until
+from coordinator.http.watchers import SSE, Watcher, asked_for, is_from_elsewhere, position, until
 from coordinator.parts import Parts
 from events import codec
 from events.errors import MALFORMED, Rejected

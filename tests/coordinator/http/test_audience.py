@@ -15,7 +15,7 @@ from coordinator.core import Coordinator
 from coordinator.follow import Follower
 from coordinator.http.audience import OFFERED_BYTES_MAX, Audiences, Topic
 from coordinator.http.forms import LINES, Carrier
-from coordinator.http.viewing import Watcher
+from coordinator.http.watchers import Watcher
 from coordinator.journal import Journal
 from events.commands import CancelBuild, NewJob, StartBuild
 from events.ids import BuildId, Position

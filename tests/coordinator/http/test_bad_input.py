@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from tests.coordinator.go import graph, hex_id, job, started
-from tests.coordinator.live import Live, running
+from tests.coordinator.live import SECONDS, Live, running
 
 A, B, C = hex_id("a"), hex_id("b"), hex_id("c")
 
@@ -53,7 +53,7 @@ BAD_GRAPHS: dict[str, tuple[Any, str]] = {
 
 async def refused(live: Live, body: object) -> tuple[int, dict[str, Any]]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with live.client.request("POST", "/build", body=data, timeout_seconds=20) as response:
+    async with live.client.request("POST", "/build", body=data, timeout_seconds=SECONDS) as response:
         assert response.status != 200, f"taken: {data[:1000]!r}"
         assert response.headers["content-type"] == "application/json"
         return response.status, json.loads(await response.read())

@@ -14,7 +14,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 
 from clients import wire
 from clients.compact import decode
-from coordinator.http.viewing import SSE
+from coordinator.http.watchers import SSE
 from tests.coordinator.go import Build, Worker, build, graph, hex_id, job, started, working
 from tests.coordinator.live import Live, running
 
