@@ -54,6 +54,7 @@ class BuildRequest:
     graph: Graph
     name: str = extension("")
     keep_going: bool = extension(False)
+    labels: dict[str, str] = extension({})
 
 
 @frozen(kw_only=True)

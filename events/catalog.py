@@ -187,7 +187,7 @@ class BuildStarted:
     """A client handed in a graph of `jobs` jobs; `SourcesDeclared` and `JobAdded` records hold it.
 
     `key` makes a repeated start harmless: the same key is the same build. `detached` builds outlive
-    their client.
+    their client. `labels` are whatever its client wants to find it by.
     """
 
     build: BuildId
@@ -196,6 +196,7 @@ class BuildStarted:
     key: str = ""
     keep_going: bool = False
     detached: bool = False
+    labels: dict[str, str] = field(factory=dict)
 
 
 @frozen(kw_only=True)

@@ -50,7 +50,7 @@ class NewJob:
 
 @frozen(kw_only=True)
 class StartBuild:
-    """Build this graph; `sources` are paths by source id."""
+    """Build this graph; `sources` are paths by source id, `labels` what the build can be found by."""
 
     jobs: tuple[NewJob, ...]
     sources: dict[SourceId, str] = field(factory=dict)
@@ -58,6 +58,7 @@ class StartBuild:
     key: str = ""
     keep_going: bool = False
     detached: bool = False
+    labels: dict[str, str] = field(factory=dict)
 
 
 @frozen(kw_only=True)

@@ -97,6 +97,7 @@ def _start_build(state: State, event: BuildStarted) -> None:
         detached=event.detached,
         position=Position(state.position),
         started_at=state.at,
+        labels=event.labels,
     )
     state.graphs[event.build] = Graph()
     state.active[event.build] = None

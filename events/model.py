@@ -6,7 +6,7 @@ a third of a frozen attrs class to make.
 
 from typing import NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
 
 from events.catalog import JobAdded
 from events.ids import BlobDigest, BuildId, JobId, LeaseId, Position, SpecDigest, WorkerId
@@ -28,6 +28,7 @@ class Build:
     started_at: float
     ended_at: float = 0.0
     error: str = ""
+    labels: dict[str, str] = field(factory=dict)
 
     @property
     def has_ended(self) -> bool:

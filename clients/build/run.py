@@ -66,6 +66,7 @@ class BuildRun:
         out: Path | None = None,
         name: str = "",
         keep_going: bool = False,
+        labels: Mapping[str, str] | None = None,
         observer: Observer | None = None,
         patience: Patience | None = None,
         origins: Origins | None = None,
@@ -76,7 +77,7 @@ class BuildRun:
         self.is_native = False
         self._client = client
         self._distbuild = DistbuildClient(client)
-        self._request = BuildRequest(graph=graph, name=name, keep_going=keep_going)
+        self._request = BuildRequest(graph=graph, name=name, keep_going=keep_going, labels=dict(labels or {}))
         self._sources = Sources(root, graph.source_files, run_sync=run_sync)
         self._key = key
         self._chance = chance

@@ -5,7 +5,7 @@ said, also what a later version adds.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -42,6 +42,7 @@ class BuildInfo:
     ended_at: float | None = None
     error: str = ""
     position: int = 0
+    labels: dict[str, str] = {}
 
 
 @frozen(kw_only=True)
@@ -112,12 +113,15 @@ class Api:
     def __init__(self, client: wire.Client) -> None:
         self.client = client
 
-    async def builds(self, *, state: str = "", limit: int) -> list[Any]:
+    async def builds(
+        self, *, state: str = "", labels: Mapping[str, str] | None = None, limit: int
+    ) -> list[Any]:
         """The newest builds as the coordinator words them, newest first."""
+        label = [f"{name}={value}" for name, value in (labels or {}).items()]
         found: list[Any] = []
         before: str | int | None = None
         while len(found) < limit:
-            query = {"limit": min(PAGE, limit - len(found)), "state": state, "before": before}
+            query = {"limit": min(PAGE, limit - len(found)), "state": state, "before": before, "label": label}
             raw = await self._get("/api/builds", {key: value for key, value in query.items() if value})
             page = read(raw, _Page)
             found += raw["builds"]
@@ -210,7 +214,7 @@ class Api:
         return bytes(kept[:bytes_max])
 
     async def _get(self, path: str, query: dict[str, Any] | None = None) -> Any:
-        target = f"{path}?{urlencode(query)}" if query else path
+        target = f"{path}?{urlencode(query, doseq=True)}" if query else path
         reply = await self.client.call("GET", target, timeout_seconds=ANSWER_SECONDS)
         return codec.loads(reply.raise_for_status().body)
 

@@ -10,9 +10,9 @@ from events.ids import is_hex40
 LEASES_SHOWN = 3
 
 
-async def builds(api: Api, *, state: str, limit: int, as_json: bool) -> int:
+async def builds(api: Api, *, state: str, labels: dict[str, str], limit: int, as_json: bool) -> int:
     """The newest builds."""
-    raw = await api.builds(state=state, limit=limit)
+    raw = await api.builds(state=state, labels=labels, limit=limit)
     if as_json:
         printing.as_json({"builds": raw})
     else:

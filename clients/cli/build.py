@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from clients.cli import printing
-from clients.cli.verbs import Verb, aim, beside_log_lines, client_options, progress_options
+from clients.cli.verbs import Verb, aim, beside_log_lines, client_options, labels, progress_options
 
 EXIT_CODES = """\
 Exit codes:
@@ -42,6 +42,7 @@ Ctrl-C cancels the build and stays until it has ended; a second one leaves."""
 @click.option("--detach", is_flag=True, help="Print the build's id and page, and leave.")
 @click.option("--keep-going", is_flag=True, help="After a failure, run what does not depend on it.")
 @click.option("--name", help="What people call this build.")
+@click.option("--label", multiple=True, metavar="K=V", help="A label to find the build by; repeatable.")
 @progress_options
 @client_options
 def command(
@@ -57,6 +58,7 @@ def command(
     detach: bool,
     keep_going: bool,
     name: str | None,
+    label: tuple[str, ...],
 ) -> int:
     """Run a build to its end and fetch what it made.
 
@@ -73,7 +75,12 @@ def command(
         from clients.cli import talking
         from clients.cli.building import Wishes, build
 
-    request = evolve(request, name=name or request.name, keep_going=keep_going or request.keep_going)
+    request = evolve(
+        request,
+        name=name or request.name,
+        keep_going=keep_going or request.keep_going,
+        labels=request.labels | labels(label),
+    )
     wishes = Wishes(
         coordinator=coordinator,
         aim=aim(coordinator),

@@ -62,6 +62,7 @@ async def build(api: Api, request: BuildRequest, wishes: Wishes) -> int:
         out=wishes.out,
         name=request.name,
         keep_going=request.keep_going,
+        labels=request.labels,
         observer=show,
         patience=Patience(start_seconds=START_SECONDS),
     )

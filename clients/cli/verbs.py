@@ -92,3 +92,13 @@ def beside_log_lines(progress: str, log_level: str) -> str:
 def client_options(function: F) -> F:
     """What every verb has that speaks to a coordinator."""
     return coordinator_option(json_option(log_level_option("critical")(function)))
+
+
+def labels(pairs: tuple[str, ...]) -> dict[str, str]:
+    """What `--label K=V`, any number of times, says; raises `Failure`."""
+    from clients.cli.errors import usage
+
+    for pair in pairs:
+        if not pair.partition("=")[0] or "=" not in pair:
+            raise usage(f"the label {pair!r} is not of the form K=V")
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from clients.cli.directories import state
-from clients.cli.verbs import Verb, coordinator_option, log_level_option
+from clients.cli.verbs import Verb, coordinator_option, labels, log_level_option
 
 
 @click.command(
@@ -71,18 +71,9 @@ def command(
     from clients.cli import serving
 
     settings["data"] = data or state() / "worker"
-    settings["labels"] = _labels(label)
+    settings["labels"] = labels(label)
     settings = {name: value for name, value in settings.items() if value is not None}
     return serving.run(partial(_serve, settings), log_level=log_level, until_eof=until_eof)
-
-
-def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
-    from clients.cli.errors import usage
-
-    for pair in pairs:
-        if not pair.partition("=")[0] or "=" not in pair:
-            raise usage(f"the label {pair!r} is not of the form K=V")
-    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
 async def _serve(settings: dict[str, Any], **kwargs: Any) -> None:

@@ -50,8 +50,8 @@ def _add_builds(api: Blueprint, parts: Parts) -> None:
         limit = min(asked.number("limit", PAGE_DEFAULT), PAGE_MAX)
         if not limit:
             raise Rejected(MALFORMED, "limit must be a whole number from 1 on")
-        before, status = asked.number("before", 0), _status(request.args.get("state"))
-        page = await parts.core.view(lambda state: views.builds(state, status, before, limit))
+        before, status, labels = asked.number("before", 0), _status(request.args.get("state")), asked.labels()
+        page = await parts.core.view(lambda state: views.builds(state, status, labels, before, limit))
         return _json(page)
 
     @api.get("/builds/<name>")

@@ -35,6 +35,14 @@ def stream() -> str:
     return text
 
 
+def labels() -> dict[str, str]:
+    """What a build is to be labelled with: `label=NAME=VALUE`, any number of times."""
+    pairs = [text.partition("=") for text in request.args.getlist("label")]
+    if bad := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise Rejected(MALFORMED, f"label must be NAME=VALUE, not {bad[0][:40]!r}")
+    return {name: value for name, _, value in pairs}
+
+
 def job(state: State, name: str, id_: str) -> tuple[BuildId, Job]:
     """The build of this name, and its job."""
     build = resolve(state, name)

@@ -102,6 +102,7 @@ def _build(sent: wire.BuildRequest, key: str, detached: bool) -> StartBuild:
         key=key,
         keep_going=sent.keep_going,
         detached=detached,
+        labels=sent.labels,
     )
 
 

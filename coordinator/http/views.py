@@ -36,11 +36,15 @@ def status(parts: Parts, sealed: str) -> dict[str, Any]:
     }
 
 
-def builds(state: State, status: BuildStatus | None, before: int, limit: int) -> dict[str, Any]:
+def builds(
+    state: State, status: BuildStatus | None, labels: dict[str, str], before: int, limit: int
+) -> dict[str, Any]:
     """A page of builds, newest first; `before` and `next` are positions of builds' first records."""
     found: list[dict[str, Any]] = []
     for build_ in reversed(state.builds.values()):
         if (before and build_.position >= before) or (status and build_.status is not status):
+            continue
+        if not labels.items() <= build_.labels.items():
             continue
         if len(found) == limit:
             return {"builds": found, "next": found[-1]["position"]}
@@ -87,6 +91,7 @@ def summary(state: State, build_: Build) -> dict[str, Any]:
     return {
         "id": build_.id,
         "name": build_.name,
+        "labels": build_.labels,
         "state": build_.status,
         "jobs": build_.job_count,
         "counts": dict(graph.tally),

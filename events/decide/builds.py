@@ -16,7 +16,7 @@ from events.catalog import (
 from events.commands import CancelBuild, FinishUpload, ForgetBuild, StartBuild
 from events.decide.context import Context
 from events.decide.jobs import cancel_unfinished, conclude, is_ready, settle
-from events.errors import BAD_GRAPH, BUILD_ENDED, SOURCES_MISSING, Rejected
+from events.errors import BAD_GRAPH, BUILD_ENDED, MALFORMED, SOURCES_MISSING, Rejected
 from events.graphs import BadGraph, check
 from events.ids import BuildId
 from events.state import State
@@ -26,6 +26,8 @@ from events.transitions import BuildStatus
 PATHS_PER_RECORD = 500
 # Missing ids named in one refusal.
 IDS_NAMED = 20
+# They go with the build wherever it is listed.
+LABELS_MAX, LABEL_CHARS_MAX = 32, 256
 
 
 def start(state: State, command: StartBuild, context: Context) -> Iterator[Event]:
@@ -41,6 +43,7 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
         key=command.key,
         keep_going=command.keep_going,
         detached=command.detached,
+        labels=command.labels,
     )
     files = iter(command.sources.items())
     while page := dict(islice(files, PATHS_PER_RECORD)):
@@ -95,6 +98,9 @@ def forget(state: State, command: ForgetBuild) -> Iterator[Event]:
 
 
 def _check(command: StartBuild) -> None:
+    texts = [text for pair in command.labels.items() for text in pair]
+    if len(command.labels) > LABELS_MAX or any(len(text) > LABEL_CHARS_MAX for text in texts):
+        raise Rejected(MALFORMED, f"a build has at most {LABELS_MAX} labels of {LABEL_CHARS_MAX} characters")
     try:
         check(command.jobs, {str(id_): path for id_, path in command.sources.items()})
     except BadGraph as error:

@@ -170,6 +170,7 @@ def _start(started: BuildStarted, events: Sequence[Event]) -> StartBuild:
         key=started.key,
         keep_going=started.keep_going,
         detached=started.detached,
+        labels=started.labels,
     )
 
 

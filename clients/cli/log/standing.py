@@ -28,7 +28,7 @@ def state(reader: SqliteReader, at: Moment | None, build: str, *, as_json: bool)
     now = replayed(reader, at)
     if not build:
         answer = {
-            "builds": views.builds(now, None, 0, max(1, len(now.builds)))["builds"],
+            "builds": views.builds(now, None, {}, 0, max(1, len(now.builds)))["builds"],
             "workers": views.workers(now)["workers"],
         }
     else:

@@ -64,6 +64,20 @@ async def test_builds_are_listed_newest_first_in_pages(tmp_path: Path) -> None:
         assert (await live.get("/api/builds?limit=1000000"))["next"] is None
 
 
+async def test_builds_are_found_by_their_labels(tmp_path: Path) -> None:
+    """All that are asked for must be there; what is no label, or too much of one, is refused."""
+    async with running(tmp_path) as live:
+        for labels in ({"branch": "main", "user": "ann"}, {"branch": "main"}, {}):
+            assert outcome(await build(live, {**graph(), "Labels": labels})) == ""
+        found = (await live.get("/api/builds?label=branch=main&label=user=ann"))["builds"]
+        assert [each["labels"] for each in found] == [{"branch": "main", "user": "ann"}]
+        assert len((await live.get("/api/builds?label=branch=main"))["builds"]) == 2
+        assert (await live.get("/api/builds?label=branch="))["builds"] == []
+        assert (await live.call("GET", "/api/builds?label=branch")).status == 400
+        too_long = await live.call("POST", "/build", {**graph(), "Labels": {"branch": "m" * 257}})
+        assert (too_long.status, b"256 characters" in too_long.body) == (400, True)
+
+
 async def test_builds_are_filtered_by_state(tmp_path: Path) -> None:
     """Each state has its own; one that does not exist is refused."""
     async with running(tmp_path) as live, started(live, graph(job("a"))) as uploading:
@@ -98,6 +112,7 @@ async def test_a_build_is_shown_with_its_jobs(tmp_path: Path) -> None:
             assert about == {
                 "id": stream.id,
                 "name": "two",
+                "labels": {},
                 "state": "running",
                 "jobs": 2,
                 "counts": {
