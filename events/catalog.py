@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias, get_args
 
 from attrs import field, frozen
 
-from events.ids import BlobDigest, BuildId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
+from events.ids import BlobDigest, BuildId, FileId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
 
 
 @frozen(kw_only=True)
@@ -155,6 +155,49 @@ class SourceDropped:
 
 
 @frozen(kw_only=True)
+class StoredFile:
+    """A file in the store: `blob` is the SHA-256 of what really arrived, `size` in bytes."""
+
+    file: FileId
+    blob: BlobDigest
+    size: int
+    name: str = ""
+    executable: bool = False
+
+
+@frozen(kw_only=True)
+class FileStored:
+    """Somebody stored a file; its bytes are on the coordinator's disk, and a source file as well."""
+
+    file: FileId
+    blob: BlobDigest
+    size: int
+    name: str = ""
+    executable: bool = False
+    user: str = ""
+
+
+@frozen(kw_only=True)
+class FileDropped:
+    """A file is no longer in the store."""
+
+    file: FileId
+    reason: str
+
+
+@frozen(kw_only=True)
+class OutputsKept:
+    """What an ended build's jobs were to hand over is in the store of files, in the order asked for.
+
+    `error`: why some of it could not be had.
+    """
+
+    build: BuildId
+    files: tuple[StoredFile, ...] = ()
+    error: str = ""
+
+
+@frozen(kw_only=True)
 class ArtifactCached:
     """A worker holds the artifact of this job; `digest` is empty when nobody knows of which spec."""
 
@@ -209,7 +252,10 @@ class SourcesDeclared:
 
 @frozen(kw_only=True)
 class JobAdded:
-    """One vertex of the build's graph."""
+    """One vertex of the build's graph.
+
+    `outputs`: what is kept as files once the build has ended: paths in its artifact, `stdout`, `stderr`.
+    """
 
     build: BuildId
     job: JobId
@@ -218,6 +264,7 @@ class JobAdded:
     deps: tuple[JobId, ...] = ()
     commands: tuple[Command, ...] = ()
     timeout_seconds: float = 0.0
+    outputs: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -380,6 +427,9 @@ Event: TypeAlias = (
     | WorkerForgotten
     | SourceStored
     | SourceDropped
+    | FileStored
+    | FileDropped
+    | OutputsKept
     | ArtifactCached
     | ArtifactDropped
     | ResultsForgotten

@@ -5,7 +5,7 @@ from typing import TypeAlias
 from attrs import field, frozen
 
 from events import catalog
-from events.ids import BlobDigest, BuildId, JobId, LeaseId, SourceId, SpecDigest, WorkerId
+from events.ids import BlobDigest, BuildId, FileId, JobId, LeaseId, SourceId, SpecDigest, WorkerId
 
 
 @frozen(kw_only=True)
@@ -38,7 +38,10 @@ class Tick:
 
 @frozen(kw_only=True)
 class NewJob:
-    """A vertex of a graph that is to become a build; `inputs` are source paths, `deps` job ids."""
+    """A vertex of a graph that is to become a build; `inputs` are source paths, `deps` job ids.
+
+    `outputs`: what is kept as files once the build has ended (see `catalog.JobAdded`).
+    """
 
     id: JobId
     name: str = ""
@@ -46,6 +49,7 @@ class NewJob:
     deps: tuple[JobId, ...] = ()
     cmds: tuple[catalog.Command, ...] = ()
     timeout_seconds: float = 0.0
+    outputs: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -100,6 +104,37 @@ class StoreSource:
 class DropSource:
     source: SourceId
     reason: str
+
+
+@frozen(kw_only=True)
+class NewFile:
+    """A file whose bytes are on the coordinator's disk, and that is to have an id."""
+
+    blob: BlobDigest
+    size: int
+    name: str = ""
+    executable: bool = False
+
+
+@frozen(kw_only=True)
+class StoreFile:
+    file: NewFile
+    user: str = ""
+
+
+@frozen(kw_only=True)
+class DropFile:
+    file: FileId
+    reason: str
+
+
+@frozen(kw_only=True)
+class KeepOutputs:
+    """What could be had of the build's declared outputs, in their order, and why not all of it."""
+
+    build: BuildId
+    files: tuple[NewFile, ...] = ()
+    error: str = ""
 
 
 @frozen(kw_only=True)
@@ -169,6 +204,9 @@ Command: TypeAlias = (
     | ForgetResults
     | StoreSource
     | DropSource
+    | StoreFile
+    | DropFile
+    | KeepOutputs
     | Heartbeat
     | HearWorkers
     | RequestWork

@@ -86,6 +86,17 @@ READ_ONLY = Code(
     "this is a log that is only looked at",
     "ask the coordinator that writes it",
 )
+FILE_UNKNOWN = Code("TZ-1030", Family.NOT_FOUND, "no such file in the store", "upload it first")
+FILE_GONE = Code("TZ-1031", Family.GONE, "the file is no longer in the store", "upload it again")
+FILE_IN_USE = Code(
+    "TZ-1032", Family.CONFLICT, "a build needs the file", "try again when the build has ended, or delete it"
+)
+DIGEST_DIFFERS = Code(
+    "TZ-1033",
+    Family.INVALID,
+    "these are not the bytes that were announced",
+    "upload it again, or correct the digest",
+)
 INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
 
 CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}

@@ -21,6 +21,8 @@ from events.catalog import (
     CoordinatorStalled,
     CoordinatorStarted,
     Event,
+    FileDropped,
+    FileStored,
     HeartbeatReceived,
     JobAdded,
     JobBlocked,
@@ -32,6 +34,7 @@ from events.catalog import (
     JobReopened,
     JobReused,
     JobSucceeded,
+    OutputsKept,
     Record,
     ResultsForgotten,
     SignalReceived,
@@ -39,6 +42,7 @@ from events.catalog import (
     SourcesDeclared,
     SourcesReady,
     SourceStored,
+    StoredFile,
     TimePassed,
     WorkerForgotten,
     WorkerJoined,
@@ -49,8 +53,8 @@ from events.catalog import (
 )
 from events.commands import Settings
 from events.folding import jobs, workers
-from events.ids import Position
-from events.model import Build, Source
+from events.ids import Position, source_of
+from events.model import Build, File, Outputs, Source
 from events.state import Graph, State
 from events.transitions import BUILD, BuildStatus, next_status
 
@@ -114,6 +118,8 @@ def _move_build(state: State, event: BuildMoved) -> None:
     error = event.error if isinstance(event, BuildFailed) else getattr(event, "reason", "")
     state.builds[build.id] = evolve(build, status=status, ended_at=state.at, error=error)
     del state.active[build.id]
+    if isinstance(event, BuildCancelled):
+        state.unkept.pop(build.id, None)
 
 
 def _forget_build(state: State, event: BuildForgotten) -> None:
@@ -121,6 +127,7 @@ def _forget_build(state: State, event: BuildForgotten) -> None:
     assert build.has_ended, f"build {build.id} is {build.status} and cannot be forgotten"
     del state.graphs[event.build]
     state.keys.pop(build.key, None)
+    state.unkept.pop(build.id, None)
 
 
 def _declare_sources(state: State, event: SourcesDeclared) -> None:
@@ -133,6 +140,37 @@ def _store_source(state: State, event: SourceStored) -> None:
 
 def _drop_source(state: State, event: SourceDropped) -> None:
     state.sources.pop(event.source, None)
+    for id_ in [id_ for id_, file in state.files.items() if file.source == event.source]:
+        del state.files[id_]
+
+
+def _store_file(state: State, event: FileStored) -> None:
+    _keep_file(state, event, event.user)
+
+
+def _keep_file(state: State, file: FileStored | StoredFile, user: str) -> None:
+    state.sources.setdefault(source_of(file.blob), Source(blob=file.blob, size=file.size))
+    state.files[file.file] = File(
+        blob=file.blob,
+        size=file.size,
+        name=file.name,
+        executable=file.executable,
+        user=user,
+        stored_at=state.at,
+    )
+
+
+def _drop_file(state: State, event: FileDropped) -> None:
+    del state.files[event.file]
+
+
+def _keep_outputs(state: State, event: OutputsKept) -> None:
+    user = state.builds[event.build].labels.get("user", "")
+    for file in event.files:
+        _keep_file(state, file, user)
+    files = tuple([file.file for file in event.files])
+    state.graphs[event.build].outputs = Outputs(files=files, error=event.error)
+    del state.unkept[event.build]
 
 
 def _forget_results(state: State, event: ResultsForgotten) -> None:
@@ -158,6 +196,9 @@ _EFFECTS: dict[type[Event], Callable[[State, Any], None]] = {
     WorkerForgotten: workers.forget,
     SourceStored: _store_source,
     SourceDropped: _drop_source,
+    FileStored: _store_file,
+    FileDropped: _drop_file,
+    OutputsKept: _keep_outputs,
     ArtifactCached: lambda state, event: workers.hold(state, event.worker, event.job, event.digest),
     ArtifactDropped: lambda state, event: workers.drop(state, event.worker, event.job),
     ResultsForgotten: _forget_results,

@@ -9,7 +9,18 @@ from typing import NamedTuple
 from attrs import field, frozen
 
 from events.catalog import JobAdded
-from events.ids import BlobDigest, BuildId, JobId, LeaseId, Position, SpecDigest, WorkerId
+from events.ids import (
+    BlobDigest,
+    BuildId,
+    FileId,
+    JobId,
+    LeaseId,
+    Position,
+    SourceId,
+    SpecDigest,
+    WorkerId,
+    source_of,
+)
 from events.transitions import BUILD_ENDED, BuildStatus, JobStatus
 
 
@@ -97,6 +108,30 @@ class Source:
 
     blob: BlobDigest
     size: int
+
+
+@frozen(kw_only=True)
+class File:
+    """A file in the store; its bytes are those of a source. `user`: whose it is, empty if everybody's."""
+
+    blob: BlobDigest
+    size: int
+    name: str
+    executable: bool
+    user: str
+    stored_at: float
+
+    @property
+    def source(self) -> SourceId:
+        return source_of(self.blob)
+
+
+@frozen(kw_only=True)
+class Outputs:
+    """What is kept of an ended build's declared outputs; `error`: why some of it could not be had."""
+
+    files: tuple[FileId, ...]
+    error: str
 
 
 class Worker(NamedTuple):

@@ -8,9 +8,9 @@ from attrs import Factory, define
 
 from events.catalog import JobFailed
 from events.commands import Settings
-from events.errors import BUILD_UNKNOWN, JOB_UNKNOWN, WORKER_UNKNOWN, Rejected
-from events.ids import BuildId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
-from events.model import Build, Job, Lease, Result, Source, Worker
+from events.errors import BUILD_UNKNOWN, FILE_UNKNOWN, JOB_UNKNOWN, WORKER_UNKNOWN, Rejected
+from events.ids import BuildId, FileId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
+from events.model import Build, File, Job, Lease, Outputs, Result, Source, Worker
 from events.queue import Queue
 from events.transitions import JobStatus
 
@@ -20,7 +20,7 @@ class Graph:
     """A build's jobs and what is derived from them; gone when the build is forgotten.
 
     `sources`: id by path; `dependents`: who waits for a job; `tally`: jobs by status; `reused`: how many
-    did not run; `failures`: how each failed job failed.
+    did not run; `failures`: how each failed job failed; `outputs`: what is kept of them, once it is.
     """
 
     sources: dict[str, SourceId] = Factory(dict)
@@ -30,6 +30,7 @@ class Graph:
     queue: Queue = Factory(Queue)
     failures: dict[JobId, JobFailed] = Factory(dict)
     reused: int = 0
+    outputs: Outputs | None = None
 
 
 @define
@@ -52,6 +53,9 @@ class State:
     queued: dict[JobId, dict[BuildId, None]] = Factory(dict)
 
     sources: dict[SourceId, Source] = Factory(dict)
+    files: dict[FileId, File] = Factory(dict)
+    # Builds that declare outputs which are not kept yet.
+    unkept: dict[BuildId, None] = Factory(dict)
     results: dict[tuple[JobId, SpecDigest], Result] = Factory(dict)
     # Live workers that hold a job's artifact, with the digest of its spec; and the other way round.
     holders: dict[JobId, dict[WorkerId, SpecDigest]] = Factory(dict)
@@ -86,6 +90,13 @@ class State:
         found = self.workers.get(worker)
         if found is None:
             raise Rejected(WORKER_UNKNOWN, f"no worker {worker} ever reported")
+        return found
+
+    def file(self, file: FileId) -> File:
+        """The file; raises `Rejected` (`FILE_UNKNOWN`)."""
+        found = self.files.get(file)
+        if found is None:
+            raise Rejected(FILE_UNKNOWN, f"there is no file {file}")
         return found
 
     def locate(self, job: JobId, digest: SpecDigest) -> WorkerId | None:

@@ -173,6 +173,22 @@ def _artifacts(state: State) -> Iterator[str]:
             yield f"job {job} has an empty list of holders"
 
 
+def _files(state: State) -> Iterator[str]:
+    for id_, file in state.files.items():
+        source = state.sources.get(file.source)
+        if source is None or (source.blob, source.size) != (file.blob, file.size):
+            yield f"file {id_} is not the source {file.source}: {source}"
+    unkept = {id_ for id_ in state.graphs if _is_unkept(state, id_)}
+    yield from _same("builds whose outputs are not kept", set(state.unkept), unkept)
+
+
+def _is_unkept(state: State, build: BuildId) -> bool:
+    graph = state.graphs[build]
+    if graph.outputs is not None or state.builds[build].status is BuildStatus.CANCELLED:
+        return False
+    return any(job.spec.outputs for job in graph.jobs.values())
+
+
 def _same(what: str, kept: object, computed: object) -> Iterator[str]:
     if kept != computed:
         yield f"{what}: kept are {kept}, there are {computed}"
@@ -186,4 +202,5 @@ CHECKS: Mapping[str, Callable[[State], Iterator[str]]] = {
     "leases": _leases,
     "workers": _workers,
     "artifacts": _artifacts,
+    "files": _files,
 }

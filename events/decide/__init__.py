@@ -15,6 +15,7 @@ from events.catalog import Event, Record
 from events.commands import (
     CancelBuild,
     Command,
+    DropFile,
     DropSource,
     FinishUpload,
     ForgetBuild,
@@ -22,14 +23,16 @@ from events.commands import (
     ForgetWorker,
     Heartbeat,
     HearWorkers,
+    KeepOutputs,
     RequestWork,
     ResumeAfterStall,
     StartBuild,
     StartCoordinator,
+    StoreFile,
     StoreSource,
     Tick,
 )
-from events.decide import builds, coordinator, quiet, retention, sources, workers
+from events.decide import builds, coordinator, files, quiet, retention, sources, workers
 from events.decide.context import Context
 from events.errors import Rejected
 from events.fold import fold
@@ -82,6 +85,12 @@ def decide(state: State, command: Command, context: Context) -> Iterator[Event]:
             return sources.store(state, command)
         case DropSource():
             return sources.drop(state, command)
+        case StoreFile():
+            return files.store(state, command, context)
+        case DropFile():
+            return files.drop(state, command)
+        case KeepOutputs():
+            return files.keep_outputs(state, command, context)
         case Tick():
             return workers.tick(state, context)
         case StartCoordinator():

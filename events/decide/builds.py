@@ -57,6 +57,7 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
             deps=job.deps,
             commands=job.cmds,
             timeout_seconds=job.timeout_seconds,
+            outputs=job.outputs,
         )
 
 

@@ -16,13 +16,15 @@ def store(state: State, command: StoreSource) -> Iterator[Event]:
     """An upload arrived; storing the same bytes again is no news.
 
     Other bytes under the id of a file that jobs are being made from are refused: results would be filed
-    under contents they were not made from.
+    under contents they were not made from. So are other bytes than those of a file in the store.
     """
     known = state.sources.get(command.source)
     if known == Source(blob=command.blob, size=command.size):
         return
     if known is not None and (users := _users(state, command.source)):
         raise Rejected(SOURCE_IN_USE, f"build {users[0]} runs with other contents of {command.source}")
+    if known is not None and any(file.source == command.source for file in state.files.values()):
+        raise Rejected(SOURCE_IN_USE, f"a file in the store has other contents of {command.source}")
     yield SourceStored(source=command.source, blob=command.blob, size=command.size)
 
 

@@ -48,6 +48,8 @@ def add(state: State, event: JobAdded) -> None:
     graph.tally[_BLOCKED] += 1
     for dependency in dependencies:
         graph.dependents.setdefault(dependency, []).append(event.job)
+    if event.outputs:
+        state.unkept[event.build] = None
 
 
 def queue(state: State, event: JobQueued) -> None:

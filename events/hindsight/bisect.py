@@ -34,6 +34,7 @@ INVARIANTS: Mapping[str, str] = {
     "leases": "leases are those of the jobs that run",
     "workers": "workers are in the order of their silence, with room for what they run",
     "artifacts": "who holds what is the same from both sides",
+    "files": "files are sources, and only declared outputs are still to be kept",
     "fold": "each record can follow from those before it",
     "time": "time does not fall",
     "positions": "positions count up without a hole",

@@ -18,18 +18,22 @@ from events.catalog import (
     CoordinatorStalled,
     CoordinatorStarted,
     Event,
+    FileDropped,
+    FileStored,
     HeartbeatReceived,
     JobAdded,
     JobFailed,
     JobLeased,
     JobReleased,
     JobSucceeded,
+    OutputsKept,
     Record,
     ResultsForgotten,
     SignalReceived,
     SourceDropped,
     SourcesDeclared,
     SourceStored,
+    StoredFile,
     TimePassed,
     WorkerForgotten,
     WorkerJoined,
@@ -40,6 +44,7 @@ from events.catalog import (
 from events.commands import (
     CancelBuild,
     Command,
+    DropFile,
     DropSource,
     FinishUpload,
     ForgetBuild,
@@ -47,6 +52,8 @@ from events.commands import (
     ForgetWorker,
     Heartbeat,
     HearWorkers,
+    KeepOutputs,
+    NewFile,
     NewJob,
     RequestWork,
     Result,
@@ -54,6 +61,7 @@ from events.commands import (
     Settings,
     StartBuild,
     StartCoordinator,
+    StoreFile,
     StoreSource,
     Tick,
 )
@@ -121,6 +129,12 @@ def _command(state: State, events: Sequence[Event]) -> Command:
             return StoreSource(source=source, blob=blob, size=size)
         case SourceDropped(source=source, reason=reason):
             return DropSource(source=source, reason=reason)
+        case FileStored() as stored:
+            return StoreFile(file=_new_file(stored), user=stored.user)
+        case FileDropped(file=file, reason=reason):
+            return DropFile(file=file, reason=reason)
+        case OutputsKept(build=build, files=files, error=error):
+            return KeepOutputs(build=build, files=tuple(map(_new_file, files)), error=error)
         case CoordinatorStarted() as took_over:
             settings = {name.name: getattr(took_over, name.name) for name in fields(Settings)}
             return StartCoordinator(version=took_over.version, settings=Settings(**settings))
@@ -138,6 +152,10 @@ def _ids(events: Sequence[Event]) -> list[str]:
             ids.append(event.build)
         elif isinstance(event, JobLeased) and event.reason != Why.SHARED:
             ids.append(event.lease)
+        elif isinstance(event, FileStored):
+            ids.append(event.file.replace("-", ""))
+        elif isinstance(event, OutputsKept):
+            ids += [file.file.replace("-", "") for file in event.files]
     return ids
 
 
@@ -182,7 +200,12 @@ def _new_job(added: JobAdded) -> NewJob:
         deps=added.deps,
         cmds=added.commands,
         timeout_seconds=added.timeout_seconds,
+        outputs=added.outputs,
     )
+
+
+def _new_file(stored: FileStored | StoredFile) -> NewFile:
+    return NewFile(blob=stored.blob, size=stored.size, name=stored.name, executable=stored.executable)
 
 
 def _heartbeat(state: State, events: Sequence[Event]) -> Heartbeat:

@@ -9,18 +9,21 @@ it cannot be decided again.
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from attrs import Factory, define
 
-from events.catalog import Command, Event, Record
+from events.catalog import Command, Event, Record, StoredFile
 from events.decide.workers import NOBODY
 from events.hindsight.words import REASONS
+from events.ids import as_uuid, is_uuid
+
+T = TypeVar("T", bound=attrs.AttrsInstance)
 
 # Texts that are ours, in the fields that may hold them.
-VOCABULARY = frozenset({*REASONS, "upload-done", "cancel"})
-CODED = frozenset({"reason", "signal"})
+VOCABULARY = frozenset({*REASONS, "upload-done", "cancel", "stdout", "stderr"})
+CODED = frozenset({"reason", "signal", "outputs"})
 _HEX = re.compile(r"[0-9a-f]{32,}\Z")
 _NOT_HAD = "not to be had by "
 # What a text is called, by the field that holds it.
@@ -40,14 +43,19 @@ class Redaction:
             yield record._replace(event=self.event(record.event))
 
     def event(self, event: Event) -> Event:
-        fields = {name: self._value(name, getattr(event, name)) for name in attrs.fields_dict(type(event))}
-        return type(event)(**fields)
+        return self._fields(event)
+
+    def _fields(self, value: T) -> T:
+        fields = {name: self._value(name, getattr(value, name)) for name in attrs.fields_dict(type(value))}
+        return type(value)(**fields)
 
     def _value(self, name: str, value: Any) -> Any:
         if isinstance(value, str):
             return self._text(name, value)
         if isinstance(value, Command):
             return self._command(value)
+        if isinstance(value, StoredFile):
+            return self._fields(value)
         if isinstance(value, tuple):
             return tuple(self._value(name, item) for item in value)
         if isinstance(value, dict):
@@ -59,7 +67,9 @@ class Redaction:
             return text
         if _HEX.match(text):
             return self._hex(text)
-        if name in ("inputs", "files"):
+        if is_uuid(text):
+            return as_uuid(self._hex(text.replace("-", "")))
+        if name in ("inputs", "files", "outputs"):
             return self._path(text)
         if name in ("worker", "workers"):
             return self._worker(text)
@@ -92,8 +102,11 @@ class Redaction:
         return f"{known}{separator if known else ''}{self._pseudonym('worker', rest if known else worker)}"
 
     def _hex(self, text: str) -> str:
-        """As many digits, drawn from how many there were before it."""
-        number = int(self._pseudonym("hex", text).removeprefix("hex"))
+        """As many digits, drawn from how many there were before it.
+
+        A digest begins as the source that is named after it does.
+        """
+        number = int(self._pseudonym("hex", text[:40]).removeprefix("hex"))
         return (sha256(f"{number}".encode()).hexdigest() * (1 + len(text) // 64))[: len(text)]
 
     def _pseudonym(self, kind: str, text: str) -> str:

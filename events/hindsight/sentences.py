@@ -16,6 +16,8 @@ from events.catalog import (
     CoordinatorStalled,
     CoordinatorStarted,
     Event,
+    FileDropped,
+    FileStored,
     HeartbeatReceived,
     JobAdded,
     JobBlocked,
@@ -27,6 +29,7 @@ from events.catalog import (
     JobReopened,
     JobReused,
     JobSucceeded,
+    OutputsKept,
     Record,
     ResultsForgotten,
     SignalReceived,
@@ -121,6 +124,15 @@ class Teller:
                 return f"source {short(event.source)} was stored: {event.size} bytes"
             case SourceDropped():
                 return f"source {short(event.source)} is gone: {because(event.reason)}"
+            case FileStored():
+                name = f" ({event.name})" if event.name else ""
+                return f"file {event.file}{name} was stored: {event.size} bytes"
+            case FileDropped():
+                return f"file {event.file} was dropped: {because(event.reason)}"
+            case OutputsKept():
+                many = len(event.files) != 1
+                said = f"{count(len(event.files), 'output')} of the build {'are' if many else 'is'} kept"
+                return f"{said}; {event.error}" if event.error else said
             case ArtifactCached():
                 return f"{worker(event.worker)} holds the artifact of {self._job(None, event.job)}"
             case ArtifactDropped():

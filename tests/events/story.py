@@ -17,7 +17,18 @@ from events.commands import Command, Heartbeat, NewJob, Settings, StartBuild, St
 from events.decide import Context, execute
 from events.errors import Code, Rejected
 from events.fold import fold, replay
-from events.ids import BlobDigest, BuildId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
+from events.ids import (
+    BlobDigest,
+    BuildId,
+    FileId,
+    JobId,
+    LeaseId,
+    Position,
+    SourceId,
+    SpecDigest,
+    WorkerId,
+    as_uuid,
+)
 from events.state import State
 from events.validate import validate
 
@@ -30,6 +41,10 @@ JOB_SECONDS_MAX = 3600.0
 
 def build_id(number: int) -> BuildId:
     return BuildId(f"{number:040x}")
+
+
+def file_id(number: int) -> FileId:
+    return FileId(as_uuid(f"{number:032x}"))
 
 
 def lease_id(number: int) -> LeaseId:
@@ -128,10 +143,24 @@ def in_order(value: object) -> Any:
 # --- the usual steps, as values
 
 
-def job(id_: JobId, *deps: JobId, inputs: Sequence[str] = (), say: str = "", seconds: float = 0.0) -> NewJob:
+def job(
+    id_: JobId,
+    *deps: JobId,
+    inputs: Sequence[str] = (),
+    say: str = "",
+    seconds: float = 0.0,
+    outputs: Sequence[str] = (),
+) -> NewJob:
     """A job that says something; another text is another spec."""
-    cmds = (Cmd(exec=("echo", say or id_[0])),)
-    return NewJob(id=id_, name=id_[0], inputs=tuple(inputs), deps=deps, cmds=cmds, timeout_seconds=seconds)
+    return NewJob(
+        id=id_,
+        name=id_[0],
+        inputs=tuple(inputs),
+        deps=deps,
+        cmds=(Cmd(exec=("echo", say or id_[0])),),
+        timeout_seconds=seconds,
+        outputs=tuple(outputs),
+    )
 
 
 def added(new: NewJob, build: BuildId = BUILD) -> JobAdded:
@@ -144,6 +173,7 @@ def added(new: NewJob, build: BuildId = BUILD) -> JobAdded:
         deps=new.deps,
         commands=new.cmds,
         timeout_seconds=new.timeout_seconds,
+        outputs=new.outputs,
     )
 
 

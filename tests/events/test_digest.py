@@ -13,7 +13,7 @@ from events.codec import decode
 from events.digest import JOBS_AT_ONCE, digest, digest_build
 from events.fold import fold, replay
 from events.ids import JobId
-from events.model import Job
+from events.model import Job, Outputs
 from events.state import Graph, State
 from tests.events.story import BUILD, OTHER, A, B, Story, in_order, job, start
 from tests.golden.scenarios import HERE
@@ -71,6 +71,8 @@ def test_every_field_of_a_graph_is_part_of_it(field: Any) -> None:
         graph.queue.places[B] = ()
     elif field.name == "reused":
         graph.reused = 7
+    elif field.name == "outputs":
+        graph.outputs = Outputs(files=(), error="")
     else:
         getattr(graph, field.name)["k"] = "v"
     assert digest_build(story.state, BUILD) != before

@@ -12,11 +12,14 @@ from events.catalog import HeartbeatReceived, JobLeased, JobReopened, Record, Wo
 from events.commands import (
     CancelBuild,
     Command,
+    DropFile,
     DropSource,
     FinishUpload,
     ForgetBuild,
     Heartbeat,
     HearWorkers,
+    KeepOutputs,
+    NewFile,
     NewJob,
     RequestWork,
     Result,
@@ -24,6 +27,7 @@ from events.commands import (
     Settings,
     StartBuild,
     StartCoordinator,
+    StoreFile,
     Tick,
 )
 from events.decide import Context, execute
@@ -32,13 +36,13 @@ from events.decide.workers import next_deadline
 from events.errors import Rejected
 from events.fold import fold, replay
 from events.hindsight.groups import groups
-from events.ids import BuildId, JobId, LeaseId, WorkerId
+from events.ids import BlobDigest, BuildId, JobId, LeaseId, WorkerId
 from events.state import State
 from events.transitions import BuildStatus
 from events.validate import validate
 from tests.events.hands import Hand
 from tests.events.redecided import decided_again
-from tests.events.story import A, B, C, Counter, D, S, T, in_order, job, store
+from tests.events.story import A, B, C, Counter, D, S, T, file_id, in_order, job, store
 
 IDS = (A, B, C, D, JobId("e" * 40))
 SETTINGS = Settings(
@@ -66,6 +70,7 @@ def graphs(draw: st.DrawFn) -> tuple[NewJob, ...]:
             *draw(st.lists(st.sampled_from(chosen[:place]), max_size=2) if place else st.just([])),
             inputs=draw(st.sampled_from([(), ("s",), ("s", "t")])),
             say=draw(st.sampled_from(["", "", "other"])),
+            outputs=draw(st.sampled_from([(), (), ("stdout",)])),
         )
         for place, id_ in enumerate(chosen)
     )
@@ -121,6 +126,20 @@ class Farm(RuleBasedStateMachine):
     @rule(index=builds)
     def client_uploads_everything_and_is_ready(self, index: int) -> None:
         self.upload_all(self.pick(index))
+
+    @rule(content=st.sampled_from("0012"))
+    def somebody_stores_a_file(self, content: str) -> None:
+        """Some of its bytes are those of a source that a client gave that very id."""
+        self.submit(StoreFile(file=NewFile(blob=BlobDigest(content * 64), size=1)))
+
+    @rule(number=st.integers(1, 6))
+    def file_is_deleted(self, number: int) -> None:
+        self.submit(DropFile(file=file_id(number), reason="deleted"))
+
+    @rule(index=builds, contents=st.text("012", max_size=2), error=st.sampled_from(["", "lost"]))
+    def outputs_are_kept(self, index: int, contents: str, error: str) -> None:
+        files = tuple(NewFile(blob=BlobDigest(content * 64), size=1) for content in contents)
+        self.submit(KeepOutputs(build=self.pick(index), files=files, error=error))
 
     @rule(index=builds, forgotten=st.booleans())
     def build_is_cancelled(self, index: int, forgotten: bool) -> None:

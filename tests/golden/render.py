@@ -15,6 +15,10 @@ def render(state: State) -> str:
     lines += [
         f"source {id_[:4]}: {source.size} bytes, {source.blob[:8]}" for id_, source in state.sources.items()
     ]
+    lines += [
+        f"file {id_[-4:]}: source {file.source[:4]}, {file.name!r} of {file.user!r}{' *' * file.executable}"
+        for id_, file in state.files.items()
+    ]
     lines += _workers(state)
     for lease in state.leases.values():
         lines.append(
@@ -41,6 +45,8 @@ def _build(state: State, id_: BuildId) -> Iterator[str]:
     yield f"  {tally}"
     for job in graph.jobs.values():
         yield f"  {_job(job)}"
+    if graph.outputs is not None or id_ in state.unkept:
+        yield f"  outputs {graph.outputs}"
     for line, jobs in graph.queue.lines.items():
         yield f"  line {line.why} {line.worker!r}: " + ", ".join(
             f"{job[:4]}@{at:.1f}" for job, at in jobs.items()

@@ -10,23 +10,29 @@ add up to is rewritten by `pytest --update-golden`.
 from collections.abc import Callable
 from pathlib import Path
 
+from attrs import evolve
+
 from events.codec import encode
 from events.commands import (
     CancelBuild,
+    DropFile,
     DropSource,
     FinishUpload,
     ForgetBuild,
     ForgetResults,
     ForgetWorker,
     HearWorkers,
+    KeepOutputs,
+    NewFile,
     RequestWork,
     Result,
     ResumeAfterStall,
     Settings,
     StartCoordinator,
+    StoreFile,
     Tick,
 )
-from events.ids import JobId
+from events.ids import BlobDigest, JobId, source_of
 from tests.events.story import (
     BUILD,
     OTHER,
@@ -42,6 +48,7 @@ from tests.events.story import (
     X,
     beat,
     build_id,
+    file_id,
     job,
     lease_id,
     plain,
@@ -163,6 +170,21 @@ def what_is_over_is_forgotten() -> Story:
     return story.given(ForgetWorker(worker=V), ForgetResults(results=digests), beat(V, slots=2, free=2))
 
 
+def files_are_stored_and_outputs_kept() -> Story:
+    """A build of a stored file hands over an output; another could not; a third is cancelled before that."""
+    tool, made = (NewFile(blob=BlobDigest(digit * 64), size=3, name=digit) for digit in "12")
+    jobs = (job(A, inputs=("s",), outputs=("stdout", "x/y")), job(B, outputs=("stdout",)))
+    story = opened().given(beat(V, 0), StoreFile(file=evolve(tool, executable=True), user="ada"))
+    story.given(StoreFile(file=tool), start(jobs[0]), READY, beat(V))
+    story.given(beat(V, 1, finished=(done(A, 3),)), KeepOutputs(build=BUILD, files=(made, made)))
+    story.given(start(jobs[1]), READY_TOO, beat(V), beat(V, 1, finished=(done(B, 6),)))
+    story.given(KeepOutputs(build=OTHER, error="the worker v was lost"))
+    story.given(start(jobs[1]), CancelBuild(build=build_id(3), reason="no longer wanted"))
+    story.given(DropFile(file=file_id(2), reason="deleted"), ForgetBuild(build=BUILD))
+    story.given(DropFile(file=file_id(4), reason="expired"))
+    return story.given(DropSource(source=source_of(tool.blob), reason="missing on disk"))
+
+
 SCENARIOS: tuple[Callable[[], Story], ...] = (
     two_builds_share_and_reuse,
     workers_are_lost_and_artifacts_with_them,
@@ -171,6 +193,7 @@ SCENARIOS: tuple[Callable[[], Story], ...] = (
     workers_say_nothing_new,
     a_worker_restarts_and_another_cannot_fetch,
     what_is_over_is_forgotten,
+    files_are_stored_and_outputs_kept,
 )
 
 

@@ -14,6 +14,8 @@ from events.catalog import (
     BuildSucceeded,
     CoordinatorStalled,
     CoordinatorStarted,
+    FileDropped,
+    FileStored,
     HeartbeatReceived,
     JobBlocked,
     JobCancelled,
@@ -22,6 +24,7 @@ from events.catalog import (
     JobReleased,
     JobReopened,
     JobSucceeded,
+    OutputsKept,
     Record,
     ResultsForgotten,
     SignalReceived,
@@ -56,7 +59,10 @@ INPUTS = (
     BuildStarted,
     CoordinatorStalled,
     CoordinatorStarted,
+    FileDropped,
+    FileStored,
     HeartbeatReceived,
+    OutputsKept,
     ResultsForgotten,
     SignalReceived,
     SourceDropped,
@@ -142,7 +148,7 @@ class Checks:
         event = record.event
         build = getattr(event, "build", None)
         if build in self._ended:
-            require(isinstance(event, BuildForgotten), f"after the end of its build: {record}")
+            require(isinstance(event, BuildForgotten | OutputsKept), f"after the end of its build: {record}")
         match event:
             case BuildStarted():
                 require(event.key not in self._keys, f"a key starts a second build: {record}")

@@ -14,6 +14,10 @@ from events.errors import (
     ATTEMPT_UNKNOWN,
     BUILD_FORGOTTEN,
     CATALOG,
+    DIGEST_DIFFERS,
+    FILE_GONE,
+    FILE_IN_USE,
+    FILE_UNKNOWN,
     HISTORY_ARCHIVED,
     INTERNAL,
     READ_ONLY,
@@ -70,10 +74,29 @@ REASONS = {
     "SourceDropped": ("missing on disk",),
 }
 # Nothing is forgotten or archived within the time that a run takes, no log is one that is only looked at, and
-# nobody asks for one attempt's output. Who stores other contents under an id in
-# use is answered before it comes to that refusal, and the others are bugs.
-NEVER_EVENTS = {"BuildForgotten", "ResultsForgotten", "WorkerForgotten"}
-_NEVER = (ATTEMPT_UNKNOWN, BUILD_FORGOTTEN, HISTORY_ARCHIVED, INTERNAL, READ_ONLY, SOURCE_IN_USE, UNSOUND)
+# nobody asks for one attempt's output or stores files. Who stores other contents under an id in use is
+# answered before it comes to that refusal, and the others are bugs.
+NEVER_EVENTS = {
+    "BuildForgotten",
+    "FileDropped",
+    "FileStored",
+    "OutputsKept",
+    "ResultsForgotten",
+    "WorkerForgotten",
+}
+_NEVER = (
+    ATTEMPT_UNKNOWN,
+    BUILD_FORGOTTEN,
+    DIGEST_DIFFERS,
+    FILE_GONE,
+    FILE_IN_USE,
+    FILE_UNKNOWN,
+    HISTORY_ARCHIVED,
+    INTERNAL,
+    READ_ONLY,
+    SOURCE_IN_USE,
+    UNSOUND,
+)
 NEVER_REFUSALS = {code.code for code in _NEVER}
 
 EXPECTED = (

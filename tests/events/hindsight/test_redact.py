@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from attrs import evolve, fields_dict
 
-from events.catalog import ArtifactDropped, Command, JobAdded, Record, SourcesDeclared
+from events.catalog import ArtifactDropped, Command, JobAdded, Record, SourcesDeclared, StoredFile
 from events.codec import decode, encode
 from events.commands import CancelBuild, Result, StartBuild
 from events.fold import replay
@@ -19,7 +19,7 @@ from events.validate import validate
 from tests.events.story import OTHER, A, B, S, Story, beat, job, lease_id, start, store
 from tests.golden.scenarios import HERE, READY
 
-FIELDS = fields_dict(Command).keys()
+FIELDS = {*fields_dict(Command), *fields_dict(StoredFile)}
 WORDS = re.compile(r"\w{4,}")
 SECRET = "gcc -DPASSWORD=hunter22 /home/alice/geheim"
 
