@@ -14,6 +14,7 @@ from attrs import frozen
 from clients import codec
 from clients.codec import Malformed, extension
 from events.catalog import Command
+from events.catalog import Container as Container  # as a job says it, on every wire
 
 PATH_HEARTBEAT = "/heartbeat"
 PATH_BUILD = "/build"
@@ -39,6 +40,7 @@ class Job:
     deps: tuple[str, ...] = ()
     cmds: tuple[Cmd, ...] = ()
     timeout_seconds: float = extension(0.0)
+    container: Container | None = extension(None)
 
 
 @frozen(kw_only=True)
@@ -155,6 +157,7 @@ class JobSpec:
     deps: tuple[str, ...] = ()
     cmds: tuple[Cmd, ...] = ()
     timeout_seconds: float = extension(0.0)
+    container: Container | None = extension(None)
     lease: str = extension("")
     digest: str = extension("")
     artifact_digests: dict[str, str] = extension({})

@@ -26,6 +26,28 @@ class Command:
     cat_output: str = ""
 
 
+@frozen(kw_only=True)
+class Container:
+    """What a job runs in: an image, and what it may use of the machine; sizes in bytes, 0 is no limit.
+
+    Each of `ports` ("7777/tcp") is bound to the port of the machine that `bindings` names for it, or to a
+    free one; without ports and `network` there is no network. `health`: a path that the first port answers
+    with 200 while all is well. `restarts`: how often the job is begun anew after it failed;
+    `restart_policy` is the client's word, kept for it.
+    """
+
+    image: str
+    cpu: float = 0.0
+    memory: int = 0
+    disk: int = 0
+    network: bool = False
+    ports: tuple[str, ...] = ()
+    bindings: dict[str, str] = field(factory=dict)
+    health: str = ""
+    restarts: int = 0
+    restart_policy: str = ""
+
+
 # --- the coordinator itself
 
 
@@ -265,6 +287,7 @@ class JobAdded:
     commands: tuple[Command, ...] = ()
     timeout_seconds: float = 0.0
     outputs: tuple[str, ...] = ()
+    container: Container | None = None
 
 
 @frozen(kw_only=True)

@@ -50,6 +50,7 @@ class NewJob:
     cmds: tuple[catalog.Command, ...] = ()
     timeout_seconds: float = 0.0
     outputs: tuple[str, ...] = ()
+    container: catalog.Container | None = None
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from events import cycles, template
+from events.catalog import Container
+from events.containers import problems_of as container_problems
 from events.ids import is_hex40
 
 PATH_BYTES_MAX = 1024
@@ -39,6 +41,8 @@ class JobShape(Protocol):
     def deps(self) -> Sequence[str]: ...
     @property
     def cmds(self) -> Sequence[CmdShape]: ...
+    @property
+    def container(self) -> Container | None: ...
 
 
 class BadGraph(ValueError):
@@ -163,6 +167,8 @@ def _job_problems(jobs: Sequence[JobShape], source_files: Mapping[str, str]) -> 
             if dep not in known:
                 yield f"{_who(job)}: its dependency {dep!r} is no job of this graph"
         yield from _command_problems(job)
+        if job.container is not None:
+            yield from (f"{_who(job)}: {problem}" for problem in container_problems(job.container))
 
 
 def _who(job: JobShape) -> str:

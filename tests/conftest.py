@@ -13,6 +13,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.podman import Podman, service
 from tests.together import Together
 
 # The stories' own asserts tell what was different, too.
@@ -102,6 +103,13 @@ def fresh_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(structlog, "configure", partial(_configure, structlog.configure))
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+    """One engine for all tests of this process; a test that ends it starts it again."""
+    with service(tmp_path_factory.mktemp("podman")) as running:
+        yield running
 
 
 def _configure(really: Callable[..., None], **choices: Any) -> None:

@@ -11,6 +11,11 @@ TOGETHER = {
         "tests/simulation/",
     ),
     "a browser, and the farm that most look at": ("tests/browser/",),
+    "a container engine": (
+        "tests/workers/test_engine.py",
+        "tests/workers/test_containers.py",
+        "tests/e2e/test_containers.py",
+    ),
     "Lua's source, with each file looked at": ("tests/e2e/test_c_project.py",),
 }
 

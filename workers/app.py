@@ -1,6 +1,9 @@
 """The composition root of a worker: every task and every directory it has is opened here."""
 
+import os
 from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 import trio
@@ -11,7 +14,9 @@ from events.ids import JobId, WorkerId
 from workers import disk
 from workers.bell import Bell
 from workers.cache import Cache
-from workers.config import WorkerConfig
+from workers.config import WorkerConfig, usable_cpus
+from workers.containers import Containers
+from workers.engine import Engine
 from workers.execute import Executor, Slot
 from workers.fetch import Fetcher
 from workers.heartbeat import Heartbeats
@@ -19,7 +24,9 @@ from workers.http import application
 from workers.jobs import Jobs
 from workers.machine import Machine
 from workers.platform import Platform
+from workers.stats import capacities
 from workers.stream import OutputStreams
+from workers.telling import tell
 from workers.workspace import Workspace
 
 log = structlog.get_logger()
@@ -57,7 +64,8 @@ async def run(
             )
             urls: list[str] = await services.start(serving)
             url = await platform.run_sync(partial(config.url, urls[0]))
-            await _work(config, platform, url, cache, stop, task_status)
+            containers = await _containers(config, platform, urls[0])
+            await _work(config, platform, url, cache, containers, stop, task_status)
             closing.set()
 
 
@@ -66,13 +74,13 @@ async def _work(
     platform: Platform,
     url: str,
     cache: Cache,
+    containers: Containers | None,
     stop: trio.Event,
     task_status: trio.TaskStatus[str],
 ) -> None:
     chance, bell = platform.chance, Bell()
-    machine = Machine(
-        worker=WorkerId(url), slots=config.slots, session=platform.new_id(16), labels=config.all_labels
-    )
+    labels = partial(_labels, config, url, containers)
+    machine = Machine(worker=WorkerId(url), slots=config.slots, session=platform.new_id(16), labels=labels())
     for job, digest in cache.artifacts().items():
         machine.artifact_changed(job, digest)
     cache.on_change = partial(_report, machine, bell)
@@ -87,19 +95,23 @@ async def _work(
             chance=chance,
             run_sync=platform.run_sync,
         )
-        executor = Executor(cache, fetcher, run_sync=platform.run_sync)
+        executor = Executor(cache, fetcher, run_sync=platform.run_sync, containers=containers)
         jobs = Jobs(machine, executor, streams, slots, bell.ring)
         heartbeats = Heartbeats(coordinator, machine, jobs, bell, held=cache.artifacts, chance=chance)
         try:
             async with trio.open_nursery() as at_work:
                 await at_work.start(jobs.serve_forever)
                 at_work.start_soon(streams.send_forever)
+                if containers is not None:
+                    containers.tell = partial(tell, client, chance)
+                    containers.on_change = lambda: _relabel(machine, bell, labels())
+                    at_work.start_soon(containers.watch_forever)
                 await _beat_until(stop, heartbeats, url, task_status)
                 await jobs.drain()
                 await heartbeats.farewell()
                 at_work.cancel_scope.cancel()
         finally:
-            await _close(slots, fetcher)
+            await _close(slots, fetcher, containers)
 
 
 async def _beat_until(
@@ -113,12 +125,54 @@ async def _beat_until(
         beating.cancel_scope.cancel()
 
 
-async def _close(slots: list[Slot], fetcher: Fetcher) -> None:
+async def _close(slots: list[Slot], fetcher: Fetcher, containers: Containers | None) -> None:
     with trio.CancelScope(shield=True):  # bounded: each reaper is given up after a while
         async with trio.open_nursery() as closing:
             for slot in slots:
                 closing.start_soon(slot.commands.aclose)
             closing.start_soon(fetcher.aclose)
+            if containers is not None:
+                closing.start_soon(containers.engine.aclose)
+
+
+async def _containers(config: WorkerConfig, platform: Platform, bound: str) -> Containers | None:
+    """The engine's containers, what a former life of ours has left of them taken away; None without one."""
+    if config.engine is None:
+        return None
+    owner = await platform.run_sync(partial(disk.name_of, config.data, platform.new_id))
+    engine = Engine(config.engine)
+    is_ours = await platform.run_sync(partial(_runs_as_us, engine.path))
+    containers = Containers(
+        engine=engine,
+        owner=owner,
+        host=urlsplit(bound).hostname or "",
+        user="" if is_ours else f"{os.getuid()}:{os.getgid()}",
+    )
+    await containers.look()
+    if not containers.is_there:
+        log.warning("there is no container engine yet", engine=config.engine)
+    return containers
+
+
+def _runs_as_us(path: str) -> bool:
+    """Is the engine our own user's? Then its root is us; else we could not clear away what jobs make."""
+    try:
+        return Path(path).stat().st_uid == os.getuid()
+    except OSError:
+        return True
+
+
+def _labels(config: WorkerConfig, url: str, containers: Containers | None) -> dict[str, str]:
+    """What the operator said; with an engine also what placement goes by, and whether it is there."""
+    if containers is None:
+        return config.all_labels
+    found = {**capacities(config.data, usable_cpus()), "worker": url}
+    return {**found, **config.all_labels, **({"engine": "docker"} if containers.is_there else {})}
+
+
+def _relabel(machine: Machine, bell: Bell, labels: dict[str, str]) -> None:
+    machine.relabel(labels)
+    bell.ring()
 
 
 def _slot(config: WorkerConfig, platform: Platform, cache: Cache, number: int) -> Slot:

@@ -41,10 +41,11 @@ class ReaperLost(Exception):
 
 @frozen(kw_only=True)
 class Ended:
-    """How a command ended: its exit code, or the signal that killed it."""
+    """How a command ended: its exit code, or the signal that killed it; `note` says more of a failure."""
 
     exit_code: int
     signal: int | None = None
+    note: str = ""
 
     @classmethod
     def from_wait_status(cls, status: int) -> Self:
@@ -57,7 +58,8 @@ class Ended:
         """What Go's `os.ProcessState` says of it; None if it succeeded."""
         if self.signal is not None:
             return f"signal: {SIGNAL_NAMES.get(self.signal, f'signal {self.signal}')}"
-        return f"exit status {self.exit_code}" if self.exit_code else None
+        more = f" ({self.note})" if self.note else ""
+        return f"exit status {self.exit_code}{more}" if self.exit_code else None
 
 
 # As Go prints them.

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen, validators
 
+from workers.engine import socket_path
+
 CACHE_BYTES_MAX = 20 << 30
 
 
@@ -24,7 +26,8 @@ class WorkerConfig:
     """`coordinator` is a base URL, `bind` is HOST:PORT, `data` everything that the worker keeps.
 
     `advertise` is the URL at which others reach this worker, and in distbuild its name; an `id` that is
-    a URL stands for it, any other is shown as the label `name`.
+    a URL stands for it, any other is shown as the label `name`. `engine`: the container engine whose socket
+    that is, as unix:///path.
     """
 
     coordinator: str
@@ -37,6 +40,12 @@ class WorkerConfig:
     labels: dict[str, str] = field(factory=dict)
     cache_bytes_max: int = field(default=CACHE_BYTES_MAX, validator=validators.ge(0))
     token: str | None = field(default=None, repr=False)
+    engine: str | None = field(default=None)
+
+    @engine.validator
+    def _check_engine(self, _attribute: object, value: str | None) -> None:
+        if value is not None:
+            socket_path(value)
 
     @property
     def all_labels(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,6 +37,16 @@ def locked(directory: Path) -> Iterator[None]:
 def boot_id() -> str:
     """A name for the time since the machine was started."""
     return BOOT_ID.read_text().strip()
+
+
+def name_of(directory: Path, new_id: Callable[[int], str]) -> str:
+    """A name for `directory`, the same for as long as it lasts. Blocks."""
+    file = directory / "name"
+    if not file.exists():
+        draft = file.with_suffix(".new")
+        draft.write_text(new_id(16))
+        draft.rename(file)
+    return file.read_text()
 
 
 def delete(path: Path) -> None:

@@ -16,6 +16,7 @@ from clients.distbuild import Cmd, JobSpec
 from events.ids import JobId, SourceId, is_hex40
 from workers.cache import Cache, Kept
 from workers.commands import NotStarted, ReaperLost, Runner
+from workers.containers import Containers
 from workers.fetch import Fetcher, Lost, Unavailable
 from workers.output import Output
 from workers.template import Directories, RenderError, mentions, render_cmd
@@ -64,11 +65,17 @@ class Executor:
     """Runs jobs in slots; holds nothing of a job once it has ended but its artifact in the cache."""
 
     def __init__(
-        self, cache: Cache, fetcher: Fetcher, *, run_sync: RunSync = trio.to_thread.run_sync
+        self,
+        cache: Cache,
+        fetcher: Fetcher,
+        *,
+        run_sync: RunSync = trio.to_thread.run_sync,
+        containers: Containers | None = None,
     ) -> None:
         self._cache = cache
         self._fetcher = fetcher
         self._run_sync = run_sync
+        self._containers = containers
 
     async def run(self, spec: JobSpec, slot: Slot, output: Output) -> Verdict:
         """Run `spec`; what it prints goes to `output`. Cancelling kills it with everything it started."""
@@ -102,6 +109,7 @@ class Executor:
                 lay_out = partial(workspace.lay_out, sources, source=needs.source, output=needs.output)
                 await self._run_sync(lay_out)
             directories = Directories(source=str(workspace.source), output=str(workspace.output), deps=deps)
+            slot = self._contained(spec, slot, deps)
             await self._work(spec, slot, directories, output)
             await slot.commands.clean()
             await self._commit(spec, workspace if needs.output else None)
@@ -109,6 +117,19 @@ class Executor:
             if not (slot.commands.is_alone and workspace.is_clean):
                 with trio.CancelScope(shield=True):  # bounded: killing gives up, deleting ends
                     await self._clear(slot)
+
+    def _contained(self, spec: JobSpec, slot: Slot, deps: Mapping[JobId, str]) -> Slot:
+        """The slot with what runs the job's commands: processes of ours, or containers if it names an image.
+
+        It is never run without one, whatever brought it here.
+        """
+        if spec.container is None:
+            return slot
+        if self._containers is None:
+            raise _failed(f"the image {spec.container.image} needs a container engine; there is none here")
+        mounts = {slot.workspace.root: True, **{Path(path): False for path in deps.values()}}
+        runner = self._containers.runner(spec, spec.container, mounts if spec.cmds else {})
+        return Slot(slot.workspace, runner)
 
     async def _clear(self, slot: Slot) -> None:
         try:
@@ -140,6 +161,8 @@ class Executor:
     ) -> None:
         seconds = spec.timeout_seconds if spec.timeout_seconds > 0 else math.inf
         with trio.move_on_after(seconds) as scope:
+            if spec.container is not None and not spec.cmds:
+                await self._exec((), {}, slot.workspace.root, slot, output)  # what the image itself runs
             for cmd in spec.cmds:
                 rendered = render_cmd(cmd, directories)
                 await self._run_command(rendered, slot, directories, output, said=cmd)
@@ -154,9 +177,7 @@ class Executor:
         if not cwd.is_absolute():
             cwd = workspace.working_directory(cmd.working_directory, list(directories.deps.values()))
         if cmd.exec:
-            ended = await slot.commands.run(cmd.exec, _environ(cmd.environ), cwd, output.append)
-            if ended.error is not None:
-                raise _failed(ended.error, ended.exit_code)
+            await self._exec(cmd.exec, _environ(cmd.environ), cwd, slot, output)
         elif cmd.cat_output:
             contents = cmd.cat_template.encode()
             try:
@@ -166,6 +187,13 @@ class Executor:
                 await self._run_sync(partial(write, cmd.cat_output, cwd, contents))
             except OSError as error:
                 raise _failed(f"open {cmd.cat_output}: {(error.strerror or str(error)).lower()}") from error
+
+    async def _exec(
+        self, argv: Sequence[str], environ: Mapping[str, str], cwd: Path, slot: Slot, output: Output
+    ) -> None:
+        ended = await slot.commands.run(argv, environ, cwd, output.append)
+        if ended.error is not None:
+            raise _failed(ended.error, ended.exit_code)
 
     async def _commit(self, spec: JobSpec, workspace: Workspace | None) -> None:
         directory, size = None, 0

@@ -180,6 +180,11 @@ class Machine:
             self._dropped.pop(job, None)
             self._added[job] = digest
 
+    def relabel(self, labels: Mapping[str, str]) -> None:
+        """What it is known by has changed, and is said again."""
+        self.labels = labels
+        self._must_introduce = True
+
     def drain(self) -> list[Stop]:
         """Take no more jobs and let go of those at work; what has ended is still reported."""
         self.is_draining = True

@@ -41,6 +41,7 @@ TABLES: Mapping[str, Mapping[str, type]] = {
         "id": str,
         "label": list,
         "cache_bytes_max": int,
+        "engine": str,
     },
 }
 # Which tables each verb reads, the later before the earlier.

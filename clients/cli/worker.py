@@ -14,6 +14,7 @@ from clients.cli.verbs import Verb, coordinator_option, labels, log_level_option
     cls=Verb,
     examples=(
         "terzetto worker --coordinator http://build.example:8470",
+        "terzetto worker --engine unix:///run/podman/podman.sock",
         "terzetto worker --slots 8 --label gpu=yes --advertise http://w1:9000",
     ),
     after="One line on stdout, `ready URL`, says that it serves. SIGTERM stops it.",
@@ -61,6 +62,12 @@ from clients.cli.verbs import Verb, coordinator_option, labels, log_level_option
     envvar="TERZETTO_CACHE_BYTES_MAX",
     show_default="20 GiB",
     help="Beyond this, what was not used for longest is dropped.",
+)
+@click.option(
+    "--engine",
+    metavar="unix:///PATH",
+    envvar="TERZETTO_ENGINE",
+    help="Run jobs that name an image in containers of this Docker or Podman.",
 )
 @click.option("--until-eof", is_flag=True, hidden=True)
 @log_level_option("info")

@@ -20,7 +20,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from clients.distbuild import Cmd, Graph, Job
+from clients.codec import unstructure
+from clients.distbuild import Cmd, Container, Graph, Job
 from events import graphs, template
 from events.graphs import BadGraph
 
@@ -58,11 +59,20 @@ def source_id(path: str, content: bytes) -> str:
     return digest.hexdigest()[:40]
 
 
-def job_id(cmds: Iterable[Cmd], source_ids: Iterable[str], deps: Iterable[str]) -> str:
+def job_id(
+    cmds: Iterable[Cmd],
+    source_ids: Iterable[str],
+    deps: Iterable[str],
+    container: Container | None = None,
+) -> str:
     """A job's id: the first 20 bytes of SHA-256 over what determines its artifact, in hex."""
     runs = [[c.exec, c.environ, c.working_directory, c.cat_template, c.cat_output] for c in cmds]
     whole = ["terzetto job 1", runs, sorted(set(source_ids)), sorted(set(deps))]
-    text = json.dumps(whole, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(
+        whole if container is None else [*whole, unstructure(container)],
+        separators=(",", ":"),
+        ensure_ascii=True,
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
@@ -90,12 +100,14 @@ class GraphBuilder:
         env: Mapping[str, str] | None = None,
         working_directory: str = "",
         timeout_seconds: float = 0.0,
+        container: Container | None = None,
     ) -> Job:
         """Add a job that runs `cmd`, then each of `cmds`, in `env` and nothing but `env`.
 
         Jobs whose `artifact(…)` a command names are dependencies without being listed in `deps`.
-        A `timeout_seconds` of 0 is no limit. Raises `BadGraph` for a path that cannot be a source, a
-        template that cannot be rendered or a job that was added before; OSError for an unreadable input.
+        In a `container`, that is; without one, as plain processes. A `timeout_seconds` of 0 is no limit.
+        Raises `BadGraph` for a path that cannot be a source, a template that cannot be rendered or a job
+        that was added before; OSError for an unreadable input.
         """
         environ = tuple(f"{key}={value}" for key, value in sorted((env or {}).items()))
         lines: list[Line] = [cmd, *cmds] if cmd else [*cmds]
@@ -103,12 +115,13 @@ class GraphBuilder:
         paths = tuple(dict.fromkeys(inputs))
         dep_ids = tuple(dict.fromkeys([dep.id for dep in deps] + _mentioned(name, commands)))
         job = Job(
-            id=job_id(commands, [self._source(name, path) for path in paths], dep_ids),
+            id=job_id(commands, [self._source(name, path) for path in paths], dep_ids, container),
             name=name,
             inputs=paths,
             deps=dep_ids,
             cmds=commands,
             timeout_seconds=timeout_seconds,
+            container=container,
         )
         return self._add(job)
 

@@ -213,6 +213,7 @@ def _job(
         env={**DEFAULT_ENV, **{name: fill("env", value) for name, value in spec.env.items()}},
         working_directory=fill("cwd", spec.cwd),
         timeout_seconds=spec.timeout,
+        container=spec.image,
     )
 
 

@@ -7,14 +7,18 @@ from typing import Any
 
 from attrs import frozen
 
+from clients.distbuild import Container
 from clients.graphs.text import hint
 from clients.graphs.toml_places import Place
+from events.containers import problems_of
 
 Complain = Callable[[Place, str], None]
 Reader = Callable[[Any], Any]
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_SIZE = re.compile(r"(\d+)([KMG]?)\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 _RESERVED = {"src", "out", "file", "stem"}
 
@@ -32,6 +36,7 @@ class Spec:
     env: dict[str, str] = {}
     timeout: float = 0.0
     cwd: str = "${src}"
+    image: Container | None = None
     each: tuple[str, ...] | None = None
 
     def texts(self) -> Iterator[tuple[str, str]]:
@@ -98,8 +103,8 @@ def _spec(table: Any, place: Place, defaults: Mapping[str, Any], complain: Compl
     if len(values.keys() & {"run", "cmd", "cmds"}) > 1:
         complain(place, "says more than one of run, cmd and cmds; keep one")
     # With an unknown key there is a complaint already, and the key was probably meant to be one of these.
-    if said <= _JOB.keys() and not said & {"run", "cmd", "cmds", "write", "deps"}:
-        complain(place, "has nothing to do; give it a run, cmd, cmds or write")
+    if said <= _JOB.keys() and not said & {"run", "cmd", "cmds", "write", "deps", "image"}:
+        complain(place, "has nothing to do; give it a run, cmd, cmds, write or image")
     env = {**defaults.get("env", {}), **values.get("env", {})}
     return Spec(**{**defaults, **values, "env": env})
 
@@ -167,6 +172,43 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _bytes(value: Any) -> int:
+    found = _SIZE.match(value) if isinstance(value, str) else None
+    size = int(found[1]) * _BYTES[found[2]] if found else value
+    if type(size) is not int or size <= 0:
+        raise _Wrong('must be a size like "512M" or "2G", or a positive number of bytes')
+    return size
+
+
+def _image(value: Any) -> Container:
+    """An image's name, or a table with its name and what its container may use."""
+    table = {"name": value} if isinstance(value, str) else value
+    if not isinstance(table, dict) or "name" not in table or not table.keys() <= _IMAGE.keys():
+        raise _Wrong(f"must be the name of an image, or a table of it; known are {', '.join(_IMAGE)}")
+    said: dict[str, Any] = {}
+    for key, one in table.items():
+        try:
+            said["image" if key == "name" else key] = _IMAGE[key](one)
+        except _Wrong as error:
+            raise _Wrong(f"{key} {error}") from error
+    container = Container(**said)
+    for problem in problems_of(container):
+        raise _Wrong(f"is not right: {problem}")
+    return container
+
+
+def _amount(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise _Wrong("must be a positive number")
+    return float(value)
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int:
+        raise _Wrong("must be a whole number")
+    return value
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise _Wrong("must be true or false")
@@ -179,6 +221,15 @@ def _any_table(value: Any) -> dict[str, Any]:
     return value
 
 
+_IMAGE: dict[str, Reader] = {
+    "name": _text,
+    "cpu": _amount,
+    "memory": _bytes,
+    "disk": _bytes,
+    "network": _flag,
+    "ports": _texts,
+    "restarts": _number,
+}
 _TOP: dict[str, Reader] = {
     "build": _any_table,
     "vars": _any_table,
@@ -186,7 +237,7 @@ _TOP: dict[str, Reader] = {
     "jobs": _any_table,
 }
 _BUILD: dict[str, Reader] = {"name": _text, "keep_going": _flag}
-_DEFAULTS: dict[str, Reader] = {"env": _env, "timeout": _seconds, "cwd": _text}
+_DEFAULTS: dict[str, Reader] = {"env": _env, "timeout": _seconds, "cwd": _text, "image": _image}
 _JOB: dict[str, Reader] = {
     "run": _texts,
     "cmd": _words,

@@ -160,6 +160,7 @@ def _new_job(job: wire.Job) -> NewJob:
         deps=tuple(JobId(id_.lower()) for id_ in job.deps),
         cmds=job.cmds,
         timeout_seconds=job.timeout_seconds,
+        container=job.container,
     )
 
 
@@ -174,6 +175,7 @@ def _job_spec(given: Assignment) -> wire.JobSpec:
         deps=spec.deps,
         cmds=spec.commands,
         timeout_seconds=spec.timeout_seconds,
+        container=spec.container,
         lease=given.lease.id,
         digest=given.lease.digest,
         artifact_digests={str(id_): digest for id_, digest in given.digests.items()},

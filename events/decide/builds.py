@@ -58,6 +58,7 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
             commands=job.cmds,
             timeout_seconds=job.timeout_seconds,
             outputs=job.outputs,
+            container=job.container,
         )
 
 

@@ -35,7 +35,7 @@ _canonical = msgspec.json.Encoder().encode
 
 
 def spec_digest(state: State, graph: Graph, job: Job) -> SpecDigest:
-    """SHA-256 over all that the job's output depends on: commands, source contents, dependencies.
+    """SHA-256 over all that the job's output depends on: commands, container, sources, dependencies.
 
     A job's id is its client's word; this is what we saw. A result is reused only where both agree.
     """
@@ -43,7 +43,8 @@ def spec_digest(state: State, graph: Graph, job: Job) -> SpecDigest:
     inputs = [(path, state.sources[graph.sources[path]].blob) for path in spec.inputs]
     deps = [(id_, graph.jobs[id_].digest) for id_ in spec.deps]
     commands = [(c.exec, c.environ, c.working_directory, c.cat_template, c.cat_output) for c in spec.commands]
-    return SpecDigest(sha256(_canonical((spec.job, commands, inputs, deps))).hexdigest())
+    made_of = (spec.job, commands, inputs, deps, *((spec.container,) if spec.container else ()))
+    return SpecDigest(sha256(_canonical(made_of)).hexdigest())
 
 
 def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Event]:

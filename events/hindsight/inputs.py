@@ -201,6 +201,7 @@ def _new_job(added: JobAdded) -> NewJob:
         cmds=added.commands,
         timeout_seconds=added.timeout_seconds,
         outputs=added.outputs,
+        container=added.container,
     )
 
 

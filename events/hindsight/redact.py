@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import attrs
 from attrs import Factory, define
 
-from events.catalog import Command, Event, Record, StoredFile
+from events.catalog import Command, Container, Event, Record, StoredFile
 from events.decide.workers import NOBODY
 from events.hindsight.words import REASONS
 from events.ids import as_uuid, is_uuid
@@ -56,6 +56,8 @@ class Redaction:
             return self._command(value)
         if isinstance(value, StoredFile):
             return self._fields(value)
+        if isinstance(value, Container):
+            return self._container(value)
         if isinstance(value, tuple):
             return tuple(self._value(name, item) for item in value)
         if isinstance(value, dict):
@@ -85,6 +87,15 @@ class Redaction:
             working_directory=self._text("directory", command.working_directory),
             cat_template=self._text("template", command.cat_template),
             cat_output=self._text("output", command.cat_output),
+        )
+
+    def _container(self, container: Container) -> Container:
+        """What it may use is no secret, and its ports are numbers."""
+        return attrs.evolve(
+            container,
+            image=self._text("image", container.image),
+            health=f"/{self._pseudonym('path', container.health)}" if container.health else "",
+            restart_policy=self._text("policy", container.restart_policy),
         )
 
     def _variable(self, entry: str) -> str:

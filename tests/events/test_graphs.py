@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve, frozen
 
+from events.catalog import Container
 from events.graphs import BadGraph, check, path_problem, topological
 
 A, B, C, D = ("aa" * 20, "bb" * 20, "cc" * 20, "dd" * 20)
@@ -28,6 +29,7 @@ class Job:
     inputs: tuple[str, ...] = ()
     deps: tuple[str, ...] = ()
     cmds: tuple[Cmd, ...] = ()
+    container: Container | None = None
 
 
 def problems(*jobs: Job, sources: dict[str, str] | None = None) -> tuple[str, ...]:

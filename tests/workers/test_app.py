@@ -5,133 +5,18 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
-from attrs import define, field
-from quart import Response, request
 
-from clients import codec, wire
+from clients import wire
 from clients.archive import unpack
-from clients.distbuild import Cmd, HeartbeatRequest, HeartbeatResponse, JobResult, JobSpec, decode_bytes
-from clients.server import App, receive_body, serve
-from events.ids import JobId
+from clients.distbuild import Cmd, decode_bytes
+from tests.workers.farm import DIGEST, A, B, C, open_farm, open_worker
 from workers.app import run
 from workers.config import WorkerConfig
 from workers.disk import Locked
-
-A, B, C = (JobId(name * 20) for name in ("aa", "bb", "cc"))
-DIGEST = "d" * 64
-
-
-@define(eq=False)
-class Farm:
-    """Gives each lease until it is reported running or finished; `has_leases` False plays a foreign one."""
-
-    has_leases: bool = True
-    url: str = ""
-    open: dict[str, tuple[JobSpec, str | None]] = field(factory=dict)
-    results: dict[str, JobResult] = field(factory=dict)
-    reports: list[HeartbeatRequest] = field(factory=list)
-    streamed: dict[str, bytes] = field(factory=dict)
-    files: dict[str, bytes] = field(factory=dict)
-    changed: trio.Event = field(factory=trio.Event)
-
-    def give(self, job: JobId, *cmds: Cmd, worker: str | None = None, **fields: object) -> None:
-        lease = f"{len(self.results) + len(self.open):032x}" if self.has_leases else ""
-        spec = JobSpec(id=job, cmds=cmds, lease=lease, digest=DIGEST if lease else "", **fields)  # type: ignore[arg-type]
-        self.open[job] = (spec, worker)
-        self._change()
-
-    async def result(self, job: JobId) -> JobResult:
-        with trio.fail_after(15):
-            while job not in self.results:
-                await self.changed.wait()
-        return self.results[job]
-
-    async def report(self) -> HeartbeatRequest:
-        """The next one."""
-        count = len(self.reports)
-        with trio.fail_after(15):
-            while len(self.reports) == count:
-                await self.changed.wait()
-        return self.reports[-1]
-
-    async def running(self, job: JobId) -> None:
-        with trio.fail_after(15):
-            while job not in ((self.reports and self.reports[-1].running_jobs) or ()):
-                await self.changed.wait()
-
-    def application(self) -> App:
-        app = App("farm")
-
-        @app.post("/heartbeat")
-        async def heartbeat() -> Response:
-            report = codec.read(await receive_body(1 << 24), HeartbeatRequest)
-            self.reports.append(report)
-            for result in report.finished_job:
-                self.results[result.id] = result
-                self.open.pop(result.id, None)
-            self._change()
-            with trio.move_on_after(float(request.args["wait"])):
-                while not (owed := self._owed(report)):
-                    await self.changed.wait()
-            return Response(codec.write(HeartbeatResponse(jobs_to_run=owed)))
-
-        @app.get("/file")
-        async def file() -> Response:
-            body = self.files.get(request.args["id"])
-            return Response(body or b"no", 404 if body is None else 200)
-
-        @app.post("/api/leases/<lease>/output")
-        async def output(lease: str) -> Response:
-            data = await receive_body(1 << 24)
-            key, offset = f"{lease}/{request.args['stream']}", int(request.args["offset"])
-            self.streamed[key] = self.streamed.get(key, b"")[:offset] + data
-            self._change()
-            return Response(codec.dumps({"size": len(self.streamed[key])}))
-
-        return app
-
-    def _owed(self, report: HeartbeatRequest) -> dict[str, JobSpec]:
-        if report.draining or not report.free_slots:
-            return {}
-        return {
-            job: spec
-            for job, (spec, worker) in self.open.items()
-            if worker in (None, report.worker_id) and job not in (report.running_jobs or ())
-        }
-
-    def _change(self) -> None:
-        self.changed.set()
-        self.changed = trio.Event()
-
-
-@asynccontextmanager
-async def _farm(*, has_leases: bool = True) -> AsyncIterator[Farm]:
-    farm, stop = Farm(has_leases), trio.Event()
-    with trio.fail_after(30):
-        async with trio.open_nursery() as nursery:
-            serving = partial(
-                serve, farm.application(), bind="127.0.0.1:0", shutdown=stop.wait, grace_seconds=0.1
-            )
-            farm.url = (await nursery.start(serving))[0]
-            yield farm
-            stop.set()
-
-
-@asynccontextmanager
-async def _worker(farm: Farm, data: Path, **fields: object) -> AsyncIterator[str]:
-    stop = trio.Event()
-    config = WorkerConfig(coordinator=farm.url, data=data, slots=2, **fields)  # type: ignore[arg-type]
-    async with trio.open_nursery() as nursery:
-        url: str = await nursery.start(partial(run, config, stop=stop))
-        yield url
-        stop.set()
 
 
 def _sh(script: str) -> Cmd:
@@ -140,7 +25,7 @@ def _sh(script: str) -> Cmd:
 
 async def test_jobs_are_run_and_reported(tmp_path: Path) -> None:
     """With their output, exit codes and artifacts, which can be fetched from the worker."""
-    async with _farm() as farm, _worker(farm, tmp_path / "w", labels={"os": "linux"}) as url:
+    async with open_farm() as farm, open_worker(farm, tmp_path / "w", labels={"os": "linux"}) as url:
         farm.files = {"01" * 20: b"source"}
         farm.give(A, _sh("cat s; cp s {{.OutputDir}}/copy"), source_files={"01" * 20: "s"})
         farm.give(B, _sh("echo bad >&2; exit 7"))
@@ -170,7 +55,11 @@ def _read(path: Path) -> bytes:
 
 async def test_artifacts_travel_between_workers(tmp_path: Path) -> None:
     """The one that needs it fetches it from the one that made it."""
-    async with _farm() as farm, _worker(farm, tmp_path / "1") as one, _worker(farm, tmp_path / "2") as two:
+    async with (
+        open_farm() as farm,
+        open_worker(farm, tmp_path / "1") as one,
+        open_worker(farm, tmp_path / "2") as two,
+    ):
         farm.give(A, _sh("echo lib > {{.OutputDir}}/x"), worker=one)
         await farm.result(A)
         fields = {"deps": (A,), "artifacts": {A: one}, "artifact_digests": {A: DIGEST}}
@@ -184,7 +73,7 @@ async def test_artifacts_travel_between_workers(tmp_path: Path) -> None:
 
 async def test_output_is_streamed_while_a_job_runs(tmp_path: Path) -> None:
     """What was streamed is not in the result, which says from where it goes on."""
-    async with _farm() as farm, _worker(farm, tmp_path / "w"):
+    async with open_farm() as farm, open_worker(farm, tmp_path / "w"):
         farm.give(A, _sh("echo early; sleep 0.7; printf late"))
         lease = farm.open[A][0].lease
         with trio.fail_after(10):
@@ -199,7 +88,7 @@ async def test_output_is_streamed_while_a_job_runs(tmp_path: Path) -> None:
 
 async def test_a_foreign_coordinator_is_served(tmp_path: Path) -> None:
     """No leases, no streaming: results by job id, with all output; a known job is not run again."""
-    async with _farm(has_leases=False) as farm, _worker(farm, tmp_path / "w"):
+    async with open_farm(has_leases=False) as farm, open_worker(farm, tmp_path / "w"):
         script = f"echo early; sleep 0.5; echo ran >> {tmp_path}/count"
         for _ in range(2):
             farm.give(A, _sh(script))
@@ -212,12 +101,12 @@ async def test_a_foreign_coordinator_is_served(tmp_path: Path) -> None:
 
 async def test_artifacts_survive_a_restart(tmp_path: Path) -> None:
     """They are announced again under the new life's session."""
-    async with _farm() as farm:
-        async with _worker(farm, tmp_path / "w"):
+    async with open_farm() as farm:
+        async with open_worker(farm, tmp_path / "w"):
             farm.give(A, _sh("echo lib > {{.OutputDir}}/x"))
             await farm.result(A)
         before = len(farm.reports)
-        async with _worker(farm, tmp_path / "w"):
+        async with open_worker(farm, tmp_path / "w"):
             await farm.report()
         again = farm.reports[before]
         assert again.artifact_digests == {A: DIGEST}
@@ -226,7 +115,7 @@ async def test_artifacts_survive_a_restart(tmp_path: Path) -> None:
 
 async def test_two_workers_do_not_share_a_data_directory(tmp_path: Path) -> None:
     """The second one says so and leaves."""
-    async with _farm() as farm, _worker(farm, tmp_path / "w"):
+    async with open_farm() as farm, open_worker(farm, tmp_path / "w"):
         config = WorkerConfig(coordinator=farm.url, data=tmp_path / "w")
         with pytest.raises(Locked, match=str(os.getpid())):
             await run(config, stop=trio.Event())
@@ -234,8 +123,8 @@ async def test_two_workers_do_not_share_a_data_directory(tmp_path: Path) -> None
 
 async def test_a_stop_kills_jobs_and_says_goodbye(tmp_path: Path) -> None:
     """What runs is killed and handed back, within a few seconds; nothing of it is left."""
-    async with _farm() as farm:
-        async with _worker(farm, tmp_path / "w"):
+    async with open_farm() as farm:
+        async with open_worker(farm, tmp_path / "w"):
             farm.give(A, _sh(f"echo $$ > {tmp_path}/pid; setsid sleep 1000 & sleep 1000"))
             await farm.running(A)
             with trio.fail_after(10):
@@ -252,7 +141,7 @@ async def test_a_stop_kills_jobs_and_says_goodbye(tmp_path: Path) -> None:
 
 async def test_a_worker_serves_below_the_path_of_its_url(tmp_path: Path) -> None:
     """Its name is what it was told, and artifacts are found there."""
-    async with _farm() as farm, _worker(farm, tmp_path / "w", id="http://w.example/worker/0") as url:
+    async with open_farm() as farm, open_worker(farm, tmp_path / "w", id="http://w.example/worker/0") as url:
         assert url == "http://w.example/worker/0"
         assert (await farm.report()).worker_id == url
 
@@ -274,7 +163,7 @@ PROCESS = textwrap.dedent("""\
 
 async def test_nothing_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
     """Not even what has left its session; and the next worker finds the directory free and in order."""
-    async with _farm() as farm:
+    async with open_farm() as farm:
         argv = [sys.executable, "-c", PROCESS, farm.url, str(tmp_path / "w")]
         worker = await trio.lowlevel.open_process(argv, stdout=subprocess.DEVNULL)
         farm.give(A, _sh(f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 1000' & sleep 1000"))
@@ -288,6 +177,6 @@ async def test_nothing_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
             while _lives(pid):
                 await trio.sleep(0.01)
         farm.open.clear()
-        async with _worker(farm, tmp_path / "w"):
+        async with open_worker(farm, tmp_path / "w"):
             farm.give(B, _sh("ls -A {{.SourceDir}}"))
             assert (await farm.result(B)).error is None

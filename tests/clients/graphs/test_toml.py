@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from clients.distbuild import BuildRequest, Cmd, Job
+from clients.distbuild import BuildRequest, Cmd, Container, Job
 from clients.graphs import GraphBuilder, artifact
 from clients.graphs.files import find
 from clients.graphs.text import BadText
@@ -189,7 +189,7 @@ timeout = 1
         "g.toml:14: jobs.d.cmd: must be a list of words, the program first; for a line of shell use run",
         'g.toml:15: jobs.d.env: must be a table of strings, as in { LANG = "C" }',
         'g.toml:17: jobs.e.write: must be { file = "name", text = "what to write" }, or a list of such',
-        "g.toml:18: jobs.f: has nothing to do; give it a run, cmd, cmds or write",
+        "g.toml:18: jobs.f: has nothing to do; give it a run, cmd, cmds, write or image",
         "g.toml:4: vars.src: cannot be a variable's name; use letters, digits, _ and -",
     )
 
@@ -296,3 +296,39 @@ def test_what_is_no_duration(tree: Path, written: str) -> None:
     """Anything else is refused rather than guessed at."""
     (complaint,) = complaints(f'[jobs.a]\nrun="true"\ntimeout = {written}', tree)
     assert complaint.startswith("g.toml:3: jobs.a.timeout: must be a duration")
+
+
+@pytest.mark.parametrize(
+    ("written", "container"),
+    [
+        ('"box:1"', Container(image="box:1")),
+        (
+            '{ name = "box:1", cpu = 0.5, memory = "64M", disk = 5, network = true, ports = ["80/tcp"] }',
+            Container(image="box:1", cpu=0.5, memory=64 << 20, disk=5, network=True, ports=("80/tcp",)),
+        ),
+    ],
+)
+def test_images(tree: Path, written: str, container: Container) -> None:
+    """By name, or with what a container of it may use; other images make other jobs."""
+    job = jobs(f'[jobs.a]\nrun="true"\nimage = {written}', tree)["a"]
+    assert job.container == container
+    assert job.id != jobs('[jobs.a]\nrun="true"', tree)["a"].id
+    assert jobs(f"[jobs.a]\nimage = {written}", tree)["a"].cmds == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("5", "must be the name of an image, or a table of it"),
+        ("{ cpu = 1 }", "must be the name of an image, or a table of it"),
+        ('{ name = "b", ram = 1 }', "must be the name of an image, or a table of it"),
+        ('{ name = "b", memory = "much" }', "memory must be a size"),
+        ('{ name = "b", cpu = true }', "cpu must be a positive number"),
+        ('{ name = "b", ports = ["http"] }', "is not right: 'http' is no port as in 80/tcp"),
+        ('""', "is not right: the image's name must have"),
+    ],
+)
+def test_what_is_no_image(tree: Path, written: str, complaint: str) -> None:
+    """Anything else is refused."""
+    (said,) = complaints(f'[jobs.a]\nrun="true"\nimage = {written}', tree)
+    assert said.startswith(f"g.toml:3: jobs.a.image: {complaint}")

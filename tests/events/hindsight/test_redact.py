@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from attrs import evolve, fields_dict
 
-from events.catalog import ArtifactDropped, Command, JobAdded, Record, SourcesDeclared, StoredFile
+from events.catalog import ArtifactDropped, Command, Container, JobAdded, Record, SourcesDeclared, StoredFile
 from events.codec import decode, encode
 from events.commands import CancelBuild, Result, StartBuild
 from events.fold import replay
@@ -19,7 +19,8 @@ from events.validate import validate
 from tests.events.story import OTHER, A, B, S, Story, beat, job, lease_id, start, store
 from tests.golden.scenarios import HERE, READY
 
-FIELDS = {*fields_dict(Command), *fields_dict(StoredFile)}
+FIELDS = {*fields_dict(Command), *fields_dict(Container), *fields_dict(StoredFile)}
+BOX = Container(image="registry.acme/warp:9", ports=("80/tcp",), health="/warpdrive", restart_policy="acme")
 WORDS = re.compile(r"\w{4,}")
 SECRET = "gcc -DPASSWORD=hunter22 /home/alice/geheim"
 
@@ -32,7 +33,7 @@ def secretive() -> list[Record]:
         ),
         Command(cat_template="acme words", cat_output="/acme/out"),
     )
-    first = evolve(job(A), name="compile-acme", cmds=cmds, inputs=("src/acme/rocket.c",))
+    first = evolve(job(A), name="compile-acme", cmds=cmds, inputs=("src/acme/rocket.c",), container=BOX)
     sources = {S: "src/acme/rocket.c"}
     graph = StartBuild(jobs=(first, job(B, A)), sources=sources, name="acme-nightly", key="akey")
     worker = WorkerId("http://builder7.acme.example:9000")
