@@ -41,6 +41,8 @@ class Job:
     cmds: tuple[Cmd, ...] = ()
     timeout_seconds: float = extension(0.0)
     container: Container | None = extension(None)
+    # Labels that a worker must have to be given the job, each NAME=VALUE.
+    needs: tuple[str, ...] = extension(())
 
 
 @frozen(kw_only=True)

@@ -82,15 +82,14 @@ class Dispatch:
         self._nap.deadline = min(self._nap.deadline, trio.current_time() + self._patience(state))
 
     def _patience(self, state: State) -> float:
-        time = opens_at(state) if self._places else None
-        if time is None or time <= self._core.now():
-            return LOOK_SECONDS_MAX
-        return min(time - self._core.now(), LOOK_SECONDS_MAX)
+        now = self._core.now()
+        time = opens_at(state, now) if self._places else None
+        return LOOK_SECONDS_MAX if time is None else min(time - now, LOOK_SECONDS_MAX)
 
     def _call_those_with_work(self, state: State) -> None:
         for id_ in [id_ for id_ in state.revoked if id_ in self._places]:
             self._call(id_)
-        queued = sum(len(state.graphs[build].queue) for build in state.rotation)
+        queued = len(state.queued)
         for id_, place in list(self._places.items()) if queued else ():
             if not self._has_work(state, id_, place):
                 continue

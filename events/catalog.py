@@ -277,6 +277,8 @@ class JobAdded:
     """One vertex of the build's graph.
 
     `outputs`: what is kept as files once the build has ended: paths in its artifact, `stdout`, `stderr`.
+    `needs`: labels a worker must have, each NAME=VALUE. A job with a `job_type` runs no commands: it is given
+    to workers that ask for this type in this `channel`, with `args`, a JSON text, as its client wrote it.
     """
 
     build: BuildId
@@ -288,6 +290,10 @@ class JobAdded:
     timeout_seconds: float = 0.0
     outputs: tuple[str, ...] = ()
     container: Container | None = None
+    needs: tuple[str, ...] = ()
+    job_type: str = ""
+    channel: str = ""
+    args: str = ""
 
 
 @frozen(kw_only=True)

@@ -71,6 +71,9 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
+# What a record says of itself, beside the event's own fields.
+HEAD = {"position", "at", "type", "format"}
+
 _unstructurers: dict[type[Event], Callable[[Event], dict[str, Any]]] = {}
 _readers: dict[str, Callable[[bytes | str], Event]] = {}
 
@@ -79,6 +82,7 @@ def _prepare() -> None:
     converter = _converter()
     for name, cls in EVENTS.items():
         attrs.resolve_types(cls)
+        assert not HEAD & attrs.fields_dict(cls).keys(), f"{name} has a field that the record itself has"
         _unstructurers[cls] = converter.get_unstructure_hook(cls)
         _readers[name] = msgspec.json.Decoder(cls).decode
 
@@ -153,7 +157,7 @@ def quoted(text: str) -> bytes:
 
 def unknown_fields(record: Record, text: bytes) -> set[str]:
     """What the text, in today's format, says that this version does not know of."""
-    known = {"position", "at", "type", "format", *(field.name for field in attrs.fields(type(record.event)))}
+    known = {*HEAD, *(field.name for field in attrs.fields(type(record.event)))}
     return set(_read_json(text)) - known
 
 

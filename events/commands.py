@@ -40,7 +40,7 @@ class Tick:
 class NewJob:
     """A vertex of a graph that is to become a build; `inputs` are source paths, `deps` job ids.
 
-    `outputs`: what is kept as files once the build has ended (see `catalog.JobAdded`).
+    The rest as in `JobAdded`.
     """
 
     id: JobId
@@ -51,6 +51,10 @@ class NewJob:
     timeout_seconds: float = 0.0
     outputs: tuple[str, ...] = ()
     container: catalog.Container | None = None
+    needs: tuple[str, ...] = ()
+    job_type: str = ""
+    channel: str = ""
+    args: str = ""
 
 
 @frozen(kw_only=True)

@@ -15,6 +15,8 @@ from events.ids import is_hex40
 PATH_BYTES_MAX = 1024
 COMPONENT_BYTES_MAX = 255
 PROBLEMS_SHOWN = 20
+# Jobs with other needs wait in a queue of their own, and whoever asks for work looks at every queue.
+NEEDS_MAX = 64
 
 
 class CmdShape(Protocol):
@@ -43,6 +45,8 @@ class JobShape(Protocol):
     def cmds(self) -> Sequence[CmdShape]: ...
     @property
     def container(self) -> Container | None: ...
+    @property
+    def needs(self) -> Sequence[str]: ...
 
 
 class BadGraph(ValueError):
@@ -65,6 +69,7 @@ def check(jobs: Sequence[JobShape], source_files: Mapping[str, str]) -> None:
     problems = [
         *_source_problems(source_files),
         *_job_problems(jobs, source_files),
+        *_need_problems(jobs),
         *_cycle_problems(jobs, edges, cycles.components(edges)),
     ]
     if problems:
@@ -169,6 +174,16 @@ def _job_problems(jobs: Sequence[JobShape], source_files: Mapping[str, str]) -> 
         yield from _command_problems(job)
         if job.container is not None:
             yield from (f"{_who(job)}: {problem}" for problem in container_problems(job.container))
+
+
+def _need_problems(jobs: Sequence[JobShape]) -> Iterator[str]:
+    different = {frozenset(job.needs) for job in jobs}
+    if len(different) > NEEDS_MAX:
+        yield f"the jobs have {len(different)} different needs; at most {NEEDS_MAX} are possible in a build"
+    for job in jobs:
+        for need in job.needs:
+            if "=" not in need[1:]:
+                yield f"{_who(job)}: its need {need!r} is not a label NAME=VALUE"
 
 
 def _who(job: JobShape) -> str:

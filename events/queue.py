@@ -1,4 +1,4 @@
-"""Where queued jobs wait: one `Queue` a build, with a line for each sort of worker that may take them.
+"""Where queued jobs wait: a `Queue` for each kind of job in a build, with a line for each worker it suits.
 
 An index that `fold` keeps and `schedule` reads. Every line is an OrderedDict, so joining, leaving from
 the middle and looking at the head cost the same however long it is. (A plain dict walks over what left
@@ -6,12 +6,13 @@ from its head before.)
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from attrs import Factory, define
 
+from events.catalog import JobAdded
 from events.ids import JobId, WorkerId
 
 ANY_WORKER = WorkerId("")
@@ -30,6 +31,31 @@ class Why(StrEnum):
     SHARED = "shared"
 
 
+class Kind(NamedTuple):
+    """What a job asks of whoever runs it; jobs of one kind suit the same workers.
+
+    `type` and `channel` are what a worker asks for, `needs` labels that it must have. A job that runs
+    commands has neither type nor channel.
+    """
+
+    type: str = ""
+    channel: str = ""
+    needs: tuple[str, ...] = ()
+
+
+COMMANDS = Kind()
+
+
+def kind_of(spec: JobAdded) -> Kind:
+    """The kind of the job, which nearly always is `COMMANDS`."""
+    return Kind(spec.job_type, spec.channel, spec.needs) if spec.job_type or spec.needs else COMMANDS
+
+
+def meets(labels: Mapping[str, str], needs: Iterable[str]) -> bool:
+    """Has a worker with these labels all that a job needs?"""
+    return {f"{name}={value}" for name, value in labels.items()}.issuperset(needs)
+
+
 class Line(NamedTuple):
     """Which line: of one worker, or of `ANY_WORKER`."""
 
@@ -45,7 +71,7 @@ _FOR_ANYONE = (FIRST_COME, WAITED_FOR_DEPENDENCY, WAITED_FOR_RESULT)
 
 @define
 class Queue:
-    """The queued jobs of one build: each line holds jobs in order, with the time from which they may go."""
+    """Queued jobs of one kind: each line holds jobs in order, with the time from which they may go."""
 
     lines: dict[Line, OrderedDict[JobId, float]] = Factory(dict)
     places: dict[JobId, tuple[Line, ...]] = Factory(dict)

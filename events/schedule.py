@@ -2,16 +2,18 @@
 
 Builds take turns (`State.rotation`), so a small build is served beside a huge one. Within a build a
 worker gets first what it holds the result of, then what it holds a dependency of, then what has waited
-long enough for such a worker (distbuild's local1, local2 and global queues). The cost of a pick does not
-depend on how many jobs are queued.
+long enough for such a worker (distbuild's local1, local2 and global queues). Jobs of another kind stand in
+queues of their own, in nobody's way. The cost of a pick does not depend on how many jobs are queued.
 """
 
+from collections.abc import Iterator, Mapping
+from heapq import merge
 from itertools import islice
 from typing import NamedTuple
 
-from events.ids import BuildId, JobId, SpecDigest
+from events.ids import BuildId, JobId, Position, SpecDigest
 from events.model import Worker
-from events.queue import Why
+from events.queue import Kind, Queue, Why, meets
 from events.state import State
 from events.transitions import JobStatus
 
@@ -27,20 +29,62 @@ class Pick(NamedTuple):
     why: Why
 
 
-def schedule(state: State, worker: Worker, now: float) -> Pick | None:
+class Offer(NamedTuple):
+    """What somebody who asks for work can do: jobs of these types in these channels, with these labels."""
+
+    types: frozenset[str]
+    channels: frozenset[str]
+    labels: Mapping[str, str]
+
+    def covers(self, kind: Kind) -> bool:
+        """May it be given jobs of this kind?"""
+        if kind.type not in self.types or kind.channel not in self.channels:
+            return False
+        return not kind.needs or meets(self.labels, kind.needs)
+
+
+_COMMANDS = frozenset({""})
+
+
+def offer_of(worker: Worker) -> Offer:
+    """What a worker can do that runs commands."""
+    return Offer(_COMMANDS, _COMMANDS, worker.labels)
+
+
+def schedule(state: State, worker: Worker, now: float, offer: Offer | None = None) -> Pick | None:
     """The next job for this worker at `now` (seconds since 1970); None if there is none for it yet."""
-    for build in state.rotation:
-        for why, line in state.graphs[build].queue.lines_for(worker.id):
+    for build, queue in _turns(state, offer or offer_of(worker)):
+        for why, line in queue.lines_for(worker.id):
             for job, opens_at in islice(line.items(), LOOK_MAX):
                 if opens_at <= now and _suits(state, worker, build, job):
                     return Pick(build, job, why)
     return None
 
 
-def opens_at(state: State) -> float | None:
-    """When the next queued job opens to every worker (may be past); None if no job is queued."""
-    times = (state.graphs[build].queue.opens_at() for build in state.rotation)
-    return min((time for time in times if time is not None), default=None)
+def opens_at(state: State, after: float) -> float | None:
+    """When after `after` the next queued job opens to every worker; None if all that are queued have."""
+    times = (
+        state.graphs[build].queues[kind].opens_at()
+        for kind, rotation in state.rotation.items()
+        for build in rotation
+    )
+    return min((time for time in times if time is not None and time > after), default=None)
+
+
+def _turns(state: State, offer: Offer) -> Iterator[tuple[BuildId, Queue]]:
+    """The queues of all kinds that suit, in the order in which it is their turn."""
+    kinds = [kind for kind in state.rotation if offer.covers(kind)]
+    if len(kinds) == 1:
+        for build in state.rotation[kinds[0]]:
+            yield build, state.graphs[build].queues[kinds[0]]
+        return
+    for _, build, kind in merge(*(_places(state, kind) for kind in kinds)):
+        yield build, state.graphs[build].queues[kind]
+
+
+def _places(state: State, kind: Kind) -> Iterator[tuple[Position, BuildId, Kind]]:
+    for build, place in state.rotation[kind].items():
+        yield place, build, kind
 
 
 def _suits(state: State, worker: Worker, build: BuildId, job: JobId) -> bool:

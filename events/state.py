@@ -11,7 +11,7 @@ from events.commands import Settings
 from events.errors import BUILD_UNKNOWN, FILE_UNKNOWN, JOB_UNKNOWN, WORKER_UNKNOWN, Rejected
 from events.ids import BuildId, FileId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
 from events.model import Build, File, Job, Lease, Outputs, Result, Source, Worker
-from events.queue import Queue
+from events.queue import Kind, Queue
 from events.transitions import JobStatus
 
 
@@ -19,15 +19,16 @@ from events.transitions import JobStatus
 class Graph:
     """A build's jobs and what is derived from them; gone when the build is forgotten.
 
-    `sources`: id by path; `dependents`: who waits for a job; `tally`: jobs by status; `reused`: how many
-    did not run; `failures`: how each failed job failed; `outputs`: what is kept of them, once it is.
+    `sources`: id by path; `dependents`: who waits for a job; `tally`: jobs by status; `queues`: those that
+    are queued, by kind; `reused`: how many did not run; `failures`: how each failed job failed; `outputs`:
+    what is kept of them, once it is.
     """
 
     sources: dict[str, SourceId] = Factory(dict)
     jobs: dict[JobId, Job] = Factory(dict)
     dependents: dict[JobId, list[JobId]] = Factory(dict)
     tally: dict[JobStatus, int] = Factory(lambda: dict.fromkeys(JobStatus, 0))
-    queue: Queue = Factory(Queue)
+    queues: dict[Kind, Queue] = Factory(dict)
     failures: dict[JobId, JobFailed] = Factory(dict)
     reused: int = 0
     outputs: Outputs | None = None
@@ -47,8 +48,9 @@ class State:
     keys: dict[str, BuildId] = Factory(dict)
     # Builds that have not ended.
     active: dict[BuildId, None] = Factory(dict)
-    # Builds with queued jobs. Who was served last stands last: that is all the fairness there is.
-    rotation: dict[BuildId, None] = Factory(dict)
+    # Builds with queued jobs of a kind, each with the position at which it took its place. Who was served
+    # last stands last: that is all the fairness there is.
+    rotation: dict[Kind, dict[BuildId, Position]] = Factory(dict)
     # Builds in which a job of this id is queued.
     queued: dict[JobId, dict[BuildId, None]] = Factory(dict)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from events.ids import BuildId, JobId
 from events.model import Job
-from events.queue import ANY_WORKER
+from events.queue import ANY_WORKER, Kind, Queue, kind_of
 from events.state import Graph, State
 from events.transitions import JOB_ENDED, BuildStatus, JobStatus
 
@@ -91,7 +91,8 @@ def _job(state: State, build: BuildId, graph: Graph, job: Job) -> Iterator[str]:
     name = f"job {job.id} of build {build}"
     undone = {id_ for id_ in job.spec.deps if graph.jobs[id_].status is not JobStatus.SUCCEEDED}
     yield from _same(f"dependencies that {name} waits for", job.waits_for, len(undone))
-    yield from _same(f"{name} stands in line", job.id in graph.queue.places, job.status is JobStatus.QUEUED)
+    queue = graph.queues.get(kind_of(job.spec), Queue())
+    yield from _same(f"{name} stands in line", job.id in queue.places, job.status is JobStatus.QUEUED)
     if job.status is JobStatus.QUEUED and undone:
         yield f"{name} is queued, yet waits for {undone}"
     runs = state.builds[build].status is BuildStatus.RUNNING
@@ -105,21 +106,33 @@ def _job(state: State, build: BuildId, graph: Graph, job: Job) -> Iterator[str]:
 
 def _queues(state: State) -> Iterator[str]:
     queued: dict[JobId, set[BuildId]] = {}
+    waiting: dict[Kind, set[BuildId]] = {}
     for build, graph in state.graphs.items():
-        queue = graph.queue
-        for line, jobs in queue.lines.items():
-            if not jobs:
-                yield f"build {build} keeps the empty line {line}"
-        standing = {(line, job) for line, jobs in queue.lines.items() for job in jobs}
-        places = {(line, job) for job, lines in queue.places.items() for line in lines}
-        yield from _same(f"places in the queue of build {build}", places, standing)
-        for job, lines in queue.places.items():
-            queued.setdefault(job, set()).add(build)
-            if [line.worker for line in lines].count(ANY_WORKER) != 1:
-                yield f"job {job} of build {build} does not stand in one line for any worker: {lines}"
+        for kind, queue in graph.queues.items():
+            waiting.setdefault(kind, set()).add(build)
+            for job in queue.places:
+                queued.setdefault(job, set()).add(build)
+            yield from _queue(build, kind, graph, queue)
     yield from _same("queued jobs", {job: set(builds) for job, builds in state.queued.items()}, queued)
-    waiting = {build for build, graph in state.graphs.items() if len(graph.queue)}
-    yield from _same("builds that take turns", set(state.rotation), waiting)
+    rotation = {kind: set(builds) for kind, builds in state.rotation.items()}
+    yield from _same("builds that take turns", rotation, waiting)
+    for kind, builds in state.rotation.items():
+        yield from _same(f"turns of {kind}", list(builds.values()), sorted(set(builds.values())))
+
+
+def _queue(build: BuildId, kind: Kind, graph: Graph, queue: Queue) -> Iterator[str]:
+    if not queue.places:
+        yield f"build {build} keeps an empty queue for {kind}"
+    for line, jobs in queue.lines.items():
+        if not jobs:
+            yield f"build {build} keeps the empty line {line}"
+    standing = {(line, job) for line, jobs in queue.lines.items() for job in jobs}
+    places = {(line, job) for job, lines in queue.places.items() for line in lines}
+    yield from _same(f"places in the queue of build {build}", places, standing)
+    for job, lines in queue.places.items():
+        yield from _same(f"kind of job {job} of build {build}", kind, kind_of(graph.jobs[job].spec))
+        if [line.worker for line in lines].count(ANY_WORKER) != 1:
+            yield f"job {job} of build {build} does not stand in one line for any worker: {lines}"
 
 
 def _leases(state: State) -> Iterator[str]:

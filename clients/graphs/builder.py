@@ -101,13 +101,14 @@ class GraphBuilder:
         working_directory: str = "",
         timeout_seconds: float = 0.0,
         container: Container | None = None,
+        needs: Mapping[str, str] | None = None,
     ) -> Job:
         """Add a job that runs `cmd`, then each of `cmds`, in `env` and nothing but `env`.
 
         Jobs whose `artifact(…)` a command names are dependencies without being listed in `deps`.
         In a `container`, that is; without one, as plain processes. A `timeout_seconds` of 0 is no limit.
-        Raises `BadGraph` for a path that cannot be a source, a template that cannot be rendered or a job
-        that was added before; OSError for an unreadable input.
+        `needs` are labels that a worker must have. Raises `BadGraph` for a path that cannot be a source, a
+        template that cannot be rendered or a job that was added before; OSError for an unreadable input.
         """
         environ = tuple(f"{key}={value}" for key, value in sorted((env or {}).items()))
         lines: list[Line] = [cmd, *cmds] if cmd else [*cmds]
@@ -122,6 +123,7 @@ class GraphBuilder:
             cmds=commands,
             timeout_seconds=timeout_seconds,
             container=container,
+            needs=tuple(f"{key}={value}" for key, value in sorted((needs or {}).items())),
         )
         return self._add(job)
 

@@ -214,6 +214,7 @@ def _job(
         working_directory=fill("cwd", spec.cwd),
         timeout_seconds=spec.timeout,
         container=spec.image,
+        needs=spec.needs,
     )
 
 

@@ -35,6 +35,7 @@ class Spec:
     deps: tuple[str, ...] = ()
     env: dict[str, str] = {}
     timeout: float = 0.0
+    needs: dict[str, str] = {}
     cwd: str = "${src}"
     image: Container | None = None
     each: tuple[str, ...] | None = None
@@ -237,7 +238,13 @@ _TOP: dict[str, Reader] = {
     "jobs": _any_table,
 }
 _BUILD: dict[str, Reader] = {"name": _text, "keep_going": _flag}
-_DEFAULTS: dict[str, Reader] = {"env": _env, "timeout": _seconds, "cwd": _text, "image": _image}
+_DEFAULTS: dict[str, Reader] = {
+    "env": _env,
+    "timeout": _seconds,
+    "cwd": _text,
+    "needs": _env,
+    "image": _image,
+}
 _JOB: dict[str, Reader] = {
     "run": _texts,
     "cmd": _words,

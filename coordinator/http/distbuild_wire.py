@@ -161,6 +161,7 @@ def _new_job(job: wire.Job) -> NewJob:
         cmds=job.cmds,
         timeout_seconds=job.timeout_seconds,
         container=job.container,
+        needs=tuple(sorted(set(job.needs))),
     )
 
 

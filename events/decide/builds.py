@@ -13,7 +13,7 @@ from events.catalog import (
     SourcesDeclared,
     SourcesReady,
 )
-from events.commands import CancelBuild, FinishUpload, ForgetBuild, StartBuild
+from events.commands import CancelBuild, FinishUpload, ForgetBuild, NewJob, StartBuild
 from events.decide.context import Context
 from events.decide.jobs import cancel_unfinished, conclude, is_ready, settle
 from events.errors import BAD_GRAPH, BUILD_ENDED, MALFORMED, SOURCES_MISSING, Rejected
@@ -59,6 +59,10 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
             timeout_seconds=job.timeout_seconds,
             outputs=job.outputs,
             container=job.container,
+            needs=job.needs,
+            job_type=job.job_type,
+            channel=job.channel,
+            args=job.args,
         )
 
 
@@ -103,7 +107,17 @@ def _check(command: StartBuild) -> None:
     texts = [text for pair in command.labels.items() for text in pair]
     if len(command.labels) > LABELS_MAX or any(len(text) > LABEL_CHARS_MAX for text in texts):
         raise Rejected(MALFORMED, f"a build has at most {LABELS_MAX} labels of {LABEL_CHARS_MAX} characters")
+    for job in command.jobs:
+        _check_type(job)
     try:
         check(command.jobs, {str(id_): path for id_, path in command.sources.items()})
     except BadGraph as error:
         raise Rejected(BAD_GRAPH, "; ".join(error.problems)) from error
+
+
+def _check_type(job: NewJob) -> None:
+    name = f"job {job.name or job.id}"
+    if job.job_type and (job.cmds or job.inputs):
+        raise Rejected(BAD_GRAPH, f"{name} has a type, and so neither commands nor inputs")
+    if not job.job_type and (job.channel or job.args):
+        raise Rejected(BAD_GRAPH, f"{name} has a channel or args, but no type")

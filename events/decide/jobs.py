@@ -43,8 +43,9 @@ def spec_digest(state: State, graph: Graph, job: Job) -> SpecDigest:
     inputs = [(path, state.sources[graph.sources[path]].blob) for path in spec.inputs]
     deps = [(id_, graph.jobs[id_].digest) for id_ in spec.deps]
     commands = [(c.exec, c.environ, c.working_directory, c.cat_template, c.cat_output) for c in spec.commands]
-    made_of = (spec.job, commands, inputs, deps, *((spec.container,) if spec.container else ()))
-    return SpecDigest(sha256(_canonical(made_of)).hexdigest())
+    container = (spec.container,) if spec.container else ()
+    typed = ((spec.job_type, spec.channel, spec.args),) if spec.job_type else ()
+    return SpecDigest(sha256(_canonical((spec.job, commands, inputs, deps, *container, *typed))).hexdigest())
 
 
 def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Event]:

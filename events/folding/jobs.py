@@ -17,7 +17,16 @@ from events.catalog import (
 from events.folding import workers
 from events.ids import BuildId, JobId, LeaseId, WorkerId
 from events.model import Job, Lease, Result
-from events.queue import FIRST_COME, HOLDERS_MAX, WAITED_FOR_DEPENDENCY, WAITED_FOR_RESULT, Line, Why
+from events.queue import (
+    FIRST_COME,
+    HOLDERS_MAX,
+    WAITED_FOR_DEPENDENCY,
+    WAITED_FOR_RESULT,
+    Line,
+    Queue,
+    Why,
+    kind_of,
+)
 from events.state import Graph, State
 from events.transitions import JOB, JobStatus, next_status
 
@@ -228,8 +237,11 @@ def _leave_lease(state: State, build: BuildId, id_: LeaseId, *, revoke: bool = F
 
 def _enqueue(state: State, build: BuildId, graph: Graph, job: Job) -> None:
     """Distbuild's three queues: who holds the result, who holds a dependency, and after a while everyone."""
-    id_, now, settings, line = job.spec.job, state.at, state.settings, graph.queue
-    state.rotation.setdefault(build)
+    id_, now, settings, kind = job.spec.job, state.at, state.settings, kind_of(job.spec)
+    line = graph.queues.get(kind)
+    if line is None:
+        line = graph.queues[kind] = Queue()
+        state.rotation.setdefault(kind, {})[build] = state.position
     queued = state.queued.get(id_)
     if queued is None:
         state.queued[id_] = {build: None}
@@ -261,11 +273,17 @@ def _near(state: State, job: Job) -> list[WorkerId]:
 
 
 def _dequeue(state: State, build: BuildId, graph: Graph, job: JobId) -> None:
-    graph.queue.leave(job)
+    kind = kind_of(graph.jobs[job].spec)
+    queue, rotation = graph.queues[kind], state.rotation[kind]
+    queue.leave(job)
     builds = state.queued[job]
     del builds[build]
     if not builds:
         del state.queued[job]
-    del state.rotation[build]
-    if graph.queue.places:
-        state.rotation[build] = None
+    del rotation[build]
+    if queue.places:
+        rotation[build] = state.position
+        return
+    del graph.queues[kind]
+    if not rotation:
+        del state.rotation[kind]

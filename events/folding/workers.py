@@ -10,7 +10,7 @@ from events.catalog import (
 )
 from events.ids import JobId, LeaseId, SpecDigest, WorkerId
 from events.model import Worker
-from events.queue import Line, Why
+from events.queue import Line, Why, kind_of
 from events.state import State
 
 
@@ -105,8 +105,9 @@ def hold(state: State, worker: WorkerId, job: JobId, digest: SpecDigest) -> None
     for build in state.queued.get(job, ()):
         graph = state.graphs[build]
         line = Line(Why.HOLDS_RESULT, worker)
-        if digest in (graph.jobs[job].digest, "") and line not in graph.queue.places[job]:
-            graph.queue.join(job, line, state.at)
+        queue = graph.queues[kind_of(graph.jobs[job].spec)]
+        if digest in (graph.jobs[job].digest, "") and line not in queue.places[job]:
+            queue.join(job, line, state.at)
 
 
 def drop(state: State, worker: WorkerId, job: JobId) -> None:

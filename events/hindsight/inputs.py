@@ -202,6 +202,10 @@ def _new_job(added: JobAdded) -> NewJob:
         timeout_seconds=added.timeout_seconds,
         outputs=added.outputs,
         container=added.container,
+        needs=added.needs,
+        job_type=added.job_type,
+        channel=added.channel,
+        args=added.args,
     )
 
 

@@ -75,6 +75,9 @@ class Redaction:
             return self._path(text)
         if name in ("worker", "workers"):
             return self._worker(text)
+        if name == "needs":
+            label, _, value = text.partition("=")
+            return f"{self._text('labels', label)}={self._text('labels', value)}"
         if name == "reason" and text.startswith(_NOT_HAD):
             return _NOT_HAD + self._worker(text.removeprefix(_NOT_HAD))
         return self._pseudonym(NOUNS.get(name, "text"), text)

@@ -279,8 +279,8 @@ class _Farm:
 
     def _look_again(self) -> None:
         times = [self._deadline(hand) for hand in self._hands.values() if hand.is_silent]
-        opens = opens_at(self.state)
-        if opens is not None and opens > self._now:
+        opens = opens_at(self.state, self._now)
+        if opens is not None:
             times.append(opens)
         if times and (self._looks_at is None or min(times) < self._looks_at):
             self._looks_at = min(times)

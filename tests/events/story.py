@@ -144,22 +144,12 @@ def in_order(value: object) -> Any:
 
 
 def job(
-    id_: JobId,
-    *deps: JobId,
-    inputs: Sequence[str] = (),
-    say: str = "",
-    seconds: float = 0.0,
-    outputs: Sequence[str] = (),
+    id_: JobId, *deps: JobId, inputs: Sequence[str] = (), say: str = "", seconds: float = 0.0, **more: Any
 ) -> NewJob:
-    """A job that says something; another text is another spec."""
+    """A job that says something, unless it has a type; another text is another spec."""
+    cmds = () if "job_type" in more else (Cmd(exec=("echo", say or id_[0])),)
     return NewJob(
-        id=id_,
-        name=id_[0],
-        inputs=tuple(inputs),
-        deps=deps,
-        cmds=(Cmd(exec=("echo", say or id_[0])),),
-        timeout_seconds=seconds,
-        outputs=tuple(outputs),
+        id=id_, name=id_[0], inputs=tuple(inputs), deps=deps, cmds=cmds, timeout_seconds=seconds, **more
     )
 
 
@@ -172,6 +162,10 @@ def added(new: NewJob, build: BuildId = BUILD) -> JobAdded:
         inputs=new.inputs,
         deps=new.deps,
         commands=new.cmds,
+        needs=new.needs,
+        job_type=new.job_type,
+        channel=new.channel,
+        args=new.args,
         timeout_seconds=new.timeout_seconds,
         outputs=new.outputs,
     )

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve, frozen
 
 from events.catalog import Container
-from events.graphs import BadGraph, check, path_problem, topological
+from events.graphs import NEEDS_MAX, BadGraph, check, path_problem, topological
 
 A, B, C, D = ("aa" * 20, "bb" * 20, "cc" * 20, "dd" * 20)
 S, T = ("01" * 20, "02" * 20)
@@ -30,6 +30,7 @@ class Job:
     deps: tuple[str, ...] = ()
     cmds: tuple[Cmd, ...] = ()
     container: Container | None = None
+    needs: tuple[str, ...] = ()
 
 
 def problems(*jobs: Job, sources: dict[str, str] | None = None) -> tuple[str, ...]:
@@ -197,6 +198,18 @@ def test_topological_puts_dependencies_first() -> None:
     """The order of jobs in the graph does not matter, nor do dependencies from elsewhere."""
     jobs = [Job(id=A, deps=(B, D)), Job(id=B, deps=(C,)), Job(id=C)]
     assert topological(jobs) == [2, 1, 0]
+
+
+def test_needs_are_labels_and_few() -> None:
+    """A queue for each is looked through whenever somebody asks for work."""
+    assert problems(Job(id=A, name="a", needs=("gpu=", "os=linux"))) == ()
+    wrong = problems(Job(id=A, name="a", needs=("gpu", "=yes")))
+    assert wrong == tuple(f"job 'a': its need {need!r} is not a label NAME=VALUE" for need in ("gpu", "=yes"))
+    many = [Job(id=f"{n:040x}", needs=(f"n={n}",)) for n in range(NEEDS_MAX)]
+    assert problems(*many) == ()
+    assert problems(*many, Job(id=A)) == (
+        f"the jobs have {NEEDS_MAX + 1} different needs; at most {NEEDS_MAX} are possible in a build",
+    )
 
 
 def test_topological_refuses_a_cycle_and_nothing_else() -> None:

@@ -7,7 +7,7 @@ from events.catalog import JobBlocked, JobLeased
 from events.commands import CancelBuild, FinishUpload, Result, Settings
 from events.ids import JobId, SpecDigest, WorkerId
 from events.queue import HOLDERS_MAX
-from events.schedule import LOOK_MAX, opens_at
+from events.schedule import LOOK_MAX, Offer, opens_at, schedule
 from tests.events.story import (
     BUILD,
     OTHER,
@@ -57,7 +57,7 @@ def test_cache_local_scheduling() -> None:
 def test_a_result_is_waited_for_and_then_no_longer() -> None:
     """For others the job opens after the cache timeout and the deps timeout."""
     story = Story().given(beat(W, 0, added=(A,)), start(job(A)), READY)
-    assert opens_at(story.state) == CACHE + DEPS
+    assert opens_at(story.state, 0.0) == CACHE + DEPS
     assert story.when(beat(V)).leases() == []
     assert story.when(beat(V), at=CACHE + DEPS).leases() == [(A, V, "waited-for-result")]
 
@@ -73,7 +73,7 @@ def test_a_dependency_is_waited_for_and_then_no_longer() -> None:
     """For workers that hold none of the dependencies the job opens after the deps timeout."""
     story = Story().given(start(job(A), job(C, A)), READY, beat())
     story.given(beat(free=0, finished=(Result(job=A, lease=lease_id(1)),)))
-    assert opens_at(story.state) == DEPS
+    assert opens_at(story.state, 0.0) == DEPS
     assert story.when(beat(V)).leases() == []
     assert story.when(beat(V), at=DEPS).leases() == [(C, V, "waited-for-dependency")]
 
@@ -254,17 +254,61 @@ def test_jobs_that_do_not_suit_are_passed_over() -> None:
 
 
 def test_opens_at_tells_when_to_look_again() -> None:
-    """The earliest over all builds; None if nothing is queued, the past if a job is open already."""
+    """The earliest over all builds of what is still to come; what is open already waits for no time."""
     story = Story()
-    assert opens_at(story.state) is None
+    assert opens_at(story.state, 0.0) is None
     story.given(beat(V, 0, added=(A,)), start(job(A)), READY)
-    assert opens_at(story.state) == CACHE + DEPS
+    assert opens_at(story.state, 0.0) == CACHE + DEPS
     story.given(start(job(B)), READY_TOO)
-    assert opens_at(story.state) == 0.0
+    assert opens_at(story.state, 0.0) == CACHE + DEPS
+    assert opens_at(story.state, CACHE + DEPS) is None
+
+
+def test_a_job_is_given_to_who_has_what_it_needs() -> None:
+    """All of it; meanwhile whoever comes after it is served."""
+    gpu = job(A, needs=("gpu=yes", "os=linux"))
+    story = Story().given(start(gpu, job(B)), READY, beat(V, 0, slots=2, labels={"gpu": "yes"}))
+    assert story.when(beat(V, 2)).leases() == [(B, V, "first-come")]
+    story = Story().given(start(gpu), READY)
+    labels = {"gpu": "yes", "os": "linux", "more": ""}
+    assert story.when(beat(V, 1, slots=1, labels=labels)).leases() == [(A, V, "first-come")]
+
+
+def test_typed_jobs_are_given_to_who_asks_for_them() -> None:
+    """Type and channel must both be among those asked for; a worker that runs commands gets none."""
+    typed = (job(A, job_type="osbuild", channel="org-1"), job(B, job_type="depsolve"))
+    story = Story().given(start(*typed), READY, beat(V, 0, slots=2))
+    assert story.when(beat(V, 2)).leases() == []
+    worker = story.state.workers[V]
+
+    def pick(types: set[str], channels: set[str]) -> JobId | None:
+        found = schedule(story.state, worker, 0.0, Offer(frozenset(types), frozenset(channels), {}))
+        return found and found.job
+
+    assert pick({"osbuild", "depsolve"}, {""}) == B
+    assert pick({"osbuild", "depsolve"}, {"org-1"}) == A
+    assert pick({"osbuild"}, {""}) is None
+    assert pick({"depsolve"}, {"org-1"}) is None
+    assert pick(set(), {"", "org-1"}) is None
+
+
+def test_kinds_take_turns_as_their_builds_came() -> None:
+    """Who can run jobs of several kinds takes what has waited longest, as if there were one queue."""
+    typed = (job(A, job_type="b"), job(B, job_type="a"), job(C, job_type="b"))
+    story = Story().given(*(start(one) for one in typed), beat(V, 0, slots=3))
+    story.given(*(FinishUpload(build=build_id(number)) for number in (2, 1, 3)))
+    offer = Offer(frozenset("ab"), frozenset({""}), {})
+    found = schedule(story.state, story.state.workers[V], 0.0, offer)
+    assert found is not None
+    assert found.job == B
+    story.given(CancelBuild(build=build_id(2), reason=""))
+    found = schedule(story.state, story.state.workers[V], 0.0, offer)
+    assert found is not None
+    assert found.job == A
 
 
 def test_opens_at_is_the_earliest_of_all_lines() -> None:
     """One job of the build waits for a holder of its result, the other for one of its dependency."""
     story = Story().given(beat(V, 0, added=(B,)), start(job(A), job(B, A), job(C, A)), READY, beat())
     story.given(beat(free=0, finished=(Result(job=A, lease=lease_id(1)),)))
-    assert opens_at(story.state) == DEPS
+    assert opens_at(story.state, 0.0) == DEPS

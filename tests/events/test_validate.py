@@ -9,7 +9,7 @@ from attrs import evolve
 from events.commands import FinishUpload, Result
 from events.ids import BuildId, JobId, LeaseId
 from events.model import Job
-from events.queue import Line, Why
+from events.queue import COMMANDS, Kind, Line, Queue, Why
 from events.state import Graph, State
 from events.transitions import BuildStatus, JobStatus
 from events.validate import Inconsistent, validate
@@ -79,11 +79,12 @@ CONTRADICTIONS: list[tuple[Callable[[State], object], str]] = [
     (lambda s: change_job(s, D, status=JobStatus.QUEUED), "stands in line"),
     (lambda s: change_job(s, A, status=JobStatus.BLOCKED), "is queued, yet waits for"),
     (lambda s: s.holders.clear(), "nobody holds its artifact"),
-    (lambda s: graph(s).queue.lines.update({Line(Why.SHARED, W): {}}), "keeps the empty line"),  # type: ignore[dict-item]  # never looked at
-    (lambda s: graph(s).queue.lines.popitem(), "places in the queue"),
-    (lambda s: graph(s).queue.places.update({C: ()}), "one line for any worker"),
+    (lambda s: graph(s).queues[COMMANDS].lines.update({Line(Why.SHARED, W): {}}), "keeps the empty line"),  # type: ignore[dict-item]  # never looked at
+    (lambda s: graph(s).queues[COMMANDS].lines.popitem(), "places in the queue"),
+    (lambda s: graph(s).queues[COMMANDS].places.update({C: ()}), "one line for any worker"),
     (lambda s: s.queued.clear(), "queued jobs"),
     (lambda s: s.rotation.clear(), "take turns"),
+    (lambda s: graph(s).queues.update({Kind("typed"): Queue()}), "keeps an empty queue"),
     (lambda s: change_job(s, B, lease=LeaseId("?")), "leases of running jobs"),
     (lambda s: s.leases.clear(), "leases of running jobs"),
     (lambda s: s.running.clear(), "leases by work"),

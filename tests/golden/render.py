@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from events.ids import BuildId
 from events.model import Job
+from events.queue import COMMANDS
 from events.state import State
 
 
@@ -29,7 +30,7 @@ def render(state: State) -> str:
     lines += [
         f"result {job[:4]} {digest[:8]}: lease {r.lease[-4:]}" for (job, digest), r in state.results.items()
     ]
-    lines.append(f"rotation {[build[-4:] for build in state.rotation]}")
+    lines.append(f"rotation {[build[-4:] for builds in state.rotation.values() for build in builds]}")
     return "\n".join(lines) + "\n"
 
 
@@ -47,10 +48,13 @@ def _build(state: State, id_: BuildId) -> Iterator[str]:
         yield f"  {_job(job)}"
     if graph.outputs is not None or id_ in state.unkept:
         yield f"  outputs {graph.outputs}"
-    for line, jobs in graph.queue.lines.items():
-        yield f"  line {line.why} {line.worker!r}: " + ", ".join(
-            f"{job[:4]}@{at:.1f}" for job, at in jobs.items()
-        )
+    for kind, queue in graph.queues.items():
+        if kind != COMMANDS:
+            yield f"  {kind}"
+        for line, jobs in queue.lines.items():
+            yield f"  line {line.why} {line.worker!r}: " + ", ".join(
+                f"{job[:4]}@{at:.1f}" for job, at in jobs.items()
+            )
 
 
 def _job(job: Job) -> str:

@@ -10,7 +10,7 @@ from events.hindsight.why.then import DONE, STATUS_AFTER, Attendant, told
 from events.hindsight.words import because, count, listed, seconds, short, worker
 from events.ids import BuildId, Position, SpecDigest, WorkerId
 from events.log import Subject
-from events.queue import HOLDERS_MAX
+from events.queue import HOLDERS_MAX, meets
 from events.transitions import JobStatus
 
 # So many workers that have room are looked at, one after the other.
@@ -37,6 +37,7 @@ def brief(asked: Inquiry) -> str:
 
 _BRIEFLY = {
     "no-worker": "no worker is there",
+    "unable": "no worker has what it needs",
     "draining": "every worker is leaving",
     "unsuitable": "no worker with room suits",
     "not-asked": "the worker with room has not asked yet",
@@ -83,9 +84,12 @@ def _workers(asked: Inquiry) -> tuple[str, str, tuple[Position, ...]]:
     there = asked.past.workers()
     if not there:
         return _nobody(asked)
-    taking = [each for each in there if not each.is_draining]
+    able = [each for each in there if meets(each.joined.labels, asked.added.needs)]
+    if not able:
+        return "unable", f"{_are_there(there)}, but none has {listed(asked.added.needs)}", ()
+    taking = [each for each in able if not each.is_draining]
     if not taking:
-        return "draining", f"{_are_there(there)}, about to leave and taking no more jobs", ()
+        return "draining", f"{_are_there(able)}, about to leave and taking no more jobs", ()
     free = [each for each in taking if each.room]
     if not free:
         return "no-room", _taken(taking), ()

@@ -70,6 +70,7 @@ def test_all_that_a_job_can_say(tree: Path) -> None:
         [jobs.two]
         cmd = ["true"]
         timeout = 5
+        needs = { os = "linux", gpu = "yes" }
         cwd = "/"
         deps = ["one"]
     """
@@ -84,6 +85,7 @@ def test_all_that_a_job_can_say(tree: Path) -> None:
         evolve(run, exec=("strip", "{{.OutputDir}}/x")),
     )
     assert (one.timeout_seconds, two.timeout_seconds) == (90.0, 5.0)
+    assert (one.needs, two.needs) == ((), ("gpu=yes", "os=linux"))
     assert (two.deps, two.cmds[0].working_directory) == ((one.id,), "/")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from attrs import evolve
 
 from events.catalog import (
     BuildCancelled,
@@ -239,3 +240,11 @@ def test_cancel_of_one_build_leaves_a_shared_lease_to_the_other() -> None:
     story.when(CancelBuild(build=OTHER, reason="too"))
     assert story.state.leases == {}
     assert story.state.revoked == {"w": {LEASE: None}}
+
+
+def test_a_job_is_typed_or_runs_commands() -> None:
+    """What is both, or neither and yet has what only a typed job has, is refused."""
+    typed = job(A, job_type="osbuild", args="{}", channel="org-1")
+    Story().when(start(typed)).then(BuildStarted(build=BUILD, jobs=1), added(typed))
+    Story().refused(start(evolve(typed, cmds=job(A).cmds)), BAD_GRAPH, "job a", "neither commands nor inputs")
+    Story().refused(start(evolve(typed, job_type="")), BAD_GRAPH, "job a", "but no type")

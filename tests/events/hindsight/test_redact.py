@@ -34,6 +34,7 @@ def secretive() -> list[Record]:
         Command(cat_template="acme words", cat_output="/acme/out"),
     )
     first = evolve(job(A), name="compile-acme", cmds=cmds, inputs=("src/acme/rocket.c",), container=BOX)
+    first = evolve(first, needs=("room=cellar",))
     sources = {S: "src/acme/rocket.c"}
     graph = StartBuild(jobs=(first, job(B, A)), sources=sources, name="acme-nightly", key="akey")
     worker = WorkerId("http://builder7.acme.example:9000")

@@ -21,7 +21,8 @@ from events.hindsight.redecide import Effect, Verdict, effect, redecide, today
 from events.hindsight.whatif import simulate
 from events.ids import Position
 from events.model import Worker
-from events.schedule import Pick
+from events.queue import COMMANDS
+from events.schedule import Offer, Pick
 from events.state import State
 from tests.events.farms import past, shift
 from tests.events.story import BUILD, A, B, C, D, Story, V, W, beat, heard, job, joined, leased, start
@@ -33,10 +34,10 @@ GRAPH = start(job(A), job(B, A), job(C), job(D))
 TOOK = {A: 4.0, B: 4.0, C: 1.0, D: 1.0}
 
 
-def newest_first(state: State, worker: Worker, now: float) -> Pick | None:
+def newest_first(state: State, worker: Worker, now: float, _offer: Offer | None = None) -> Pick | None:
     """A scheduler that there never was."""
-    for build in state.rotation:
-        for why, line in state.graphs[build].queue.lines_for(worker.id):
+    for build in state.rotation.get(COMMANDS, ()):
+        for why, line in state.graphs[build].queues[COMMANDS].lines_for(worker.id):
             for id_, opens_at in reversed(line.items()):
                 if opens_at <= now:
                     return Pick(build, id_, why)

@@ -17,7 +17,7 @@ from events.hindsight.why.then import Then
 from events.ids import BuildId, JobId, Position
 from events.log import MemoryLog
 from events.query import Scanned
-from events.queue import ANY_WORKER
+from events.queue import ANY_WORKER, COMMANDS
 from events.schedule import _suits
 from events.state import State
 from events.transitions import JobStatus
@@ -79,7 +79,7 @@ def check(found: Explanation, state: State) -> None:
 def check_queued(found: Explanation, state: State) -> None:
     """Whether it is kept for somebody, and whether anybody is there, is what the queue itself says."""
     [waiting] = [answer for answer in found.answers if answer.question is Question.WAITING]
-    queue = state.graphs[found.build].queue
+    queue = state.graphs[found.build].queues[COMMANDS]
     [opens_at] = [
         queue.lines[line][found.job] for line in queue.places[found.job] if line.worker == ANY_WORKER
     ]

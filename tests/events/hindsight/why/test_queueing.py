@@ -81,6 +81,13 @@ def test_a_worker_that_has_room_will_speak() -> None:
     assert waiting(story) == ("not-asked", text)
 
 
+def test_no_worker_has_what_the_job_needs() -> None:
+    """How many are there does not matter."""
+    story = Story().given(start(job(A, needs=("gpu=yes", "os=linux"))), READY)
+    story.given(beat(slots=2, free=2, labels={"gpu": "yes"}))
+    assert waiting(story) == ("unable", "1 worker is there, but none has gpu=yes, os=linux")
+
+
 def test_a_worker_runs_other_work_under_the_same_id() -> None:
     """One at a time, since plain distbuild names jobs by id alone."""
     story = Story().given(start(job(A)), start(job(A, say="other")), READY, beat(slots=2, free=1), READY_TOO)
