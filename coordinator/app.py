@@ -20,6 +20,7 @@ from coordinator.closing import close_outputs_forever
 from coordinator.config import CoordinatorConfig
 from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
+from coordinator.files import Files
 from coordinator.heartbeats import Heartbeats
 from coordinator.http.audience import Audiences
 from coordinator.http.site import application
@@ -112,7 +113,7 @@ def make_parts(
     """What facades are handed; nothing of it does anything by itself yet."""
     blobs = BlobStore(config.data / "blobs", run_sync=platform.run_sync)
     outputs = OutputStore(config.data / "output", run_sync=platform.run_sync, sync_disk=platform.sync_disk)
-    dispatch, quiet = Dispatch(core), Quiet(core)
+    dispatch, quiet, sources = Dispatch(core), Quiet(core), Sources(core, blobs)
     return Parts(
         config=config,
         core=core,
@@ -122,7 +123,8 @@ def make_parts(
         heartbeats=Heartbeats(core, dispatch, quiet),
         attendance=Attendance(core, config.client_grace_seconds),
         blobs=blobs,
-        sources=Sources(core, blobs),
+        sources=sources,
+        files=Files(core, blobs, sources, platform.run_sync),
         outputs=outputs,
         lines=Lines(outputs, platform.run_sync),
         run_sync=platform.run_sync,
@@ -143,7 +145,7 @@ async def _serve(
         await services.start(close_outputs_forever, parts.core, parts.outputs)
         await services.start(parts.audiences.tell_forever)
         await services.start(inspect_forever, parts.core)
-        await services.start(Retention(parts.core, _limits(config)).look_forever)
+        await services.start(Retention(parts.core, parts.files, _limits(config)).look_forever)
         if parts.keeper is not None:
             await services.start(take_snapshots_forever, parts.core, parts.keeper, config.snapshot_records)
             await services.start(archive_forever, parts.core, parts.keeper, _fresh(config))

@@ -6,7 +6,8 @@ fsync of the directory. So a name in the store always stands for a whole file, w
 
 import hashlib
 import os
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import trio
 
 from coordinator.disk import RunSync, in_thread, read_piece, sync_directory, telling_full
 from coordinator.disk import StorageFull as StorageFull
-from events.ids import SourceId, is_hex40
+from events.ids import BlobDigest, SourceId, is_hex40, source_of
 
 BATCH_BYTES = 2 << 20
 READ_BYTES = 1 << 20
@@ -27,6 +28,19 @@ class StoredBlob:
 
     size: int
     sha256: str
+
+    @property
+    def source(self) -> SourceId:
+        """The id under which it lies if nobody gave it another."""
+        return source_of(BlobDigest(self.sha256))
+
+
+@attrs.frozen(eq=False)
+class Draft:
+    """Bytes that are durable, but under no name yet."""
+
+    stored: StoredBlob
+    place: Callable[[Path], None]
 
 
 class BlobStore:
@@ -44,11 +58,11 @@ class BlobStore:
 
     def has(self, source: SourceId) -> bool:
         """Is it there? (One `stat`, on the event loop.)"""
-        return self._path(source).is_file()
+        return self.path(source).is_file()
 
     def size(self, source: SourceId) -> int:
         """In bytes; raises FileNotFoundError. (One `stat`, on the event loop.)"""
-        return self._path(source).stat().st_size
+        return self.path(source).stat().st_size
 
     async def store(self, source: SourceId, chunks: AsyncIterable[bytes]) -> StoredBlob:
         """Keep what `chunks` gives under this id; raises `StorageFull` and whatever `chunks` raises.
@@ -56,7 +70,7 @@ class BlobStore:
         Of several uploads of one id at a time, one writes. The others leave their bytes unread, which holds
         their peers back, until it is done, and read them away then; if it fails, the next of them writes.
         """
-        path = self._path(source)
+        path = self.path(source)
         while upload := self._uploads.get(source):
             await upload.ended.wait()  # as long as the writer's peer may take, which `chunks` bounds
             if upload.stored is not None:
@@ -73,26 +87,84 @@ class BlobStore:
 
     def open_chunks(self, source: SourceId) -> "BlobReader":
         """Its bytes in pieces of up to 1 MiB; iterating raises FileNotFoundError."""
-        return BlobReader(path=self._path(source), run_sync=self._run_sync)
+        return BlobReader(path=self.path(source), run_sync=self._run_sync)
+
+    @asynccontextmanager
+    async def drafted(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[Draft]:
+        """Keep what `chunks` gives as long as the block lasts, and longer if it is placed there."""
+        writer = _Writer(self._root / "incoming" / f"draft.{next(self._numbers)}")
+        try:
+            yield Draft(await self._fill(writer, chunks, writer.seal), writer.place)
+        finally:
+            await self._abandon(writer)
+
+    @asynccontextmanager
+    async def placing(self, drafts: Iterable[Draft], check: Callable[[], None]) -> AsyncIterator[None]:
+        """Give each draft its name, durably; nobody else writes under these names before the block is over.
+
+        `check` is asked when that is so, and may raise.
+        """
+        by_name = {draft.stored.source: draft for draft in drafts}
+        async with self._alone_with(sorted(by_name)):
+            check()
+            with telling_full():
+                for source, draft in by_name.items():
+                    await self._run_sync(draft.place, self.path(source))
+            yield
+
+    async def remove(self, source: SourceId) -> None:
+        """Let the file go at once, unless somebody is writing it anew; its space is free on return."""
+        if source not in self._uploads and self.has(source):
+            leftover = self._root / "incoming" / f"removed.{next(self._numbers)}"
+            self.path(source).rename(leftover)
+            await self._run_sync(leftover.unlink)
+
+    @asynccontextmanager
+    async def _alone_with(self, sources: Iterable[SourceId]) -> AsyncIterator[None]:
+        """Nobody else writes these; whoever comes meanwhile finds that they were stored, or writes then."""
+        mine: dict[SourceId, _Upload] = {}
+        try:
+            for source in sources:
+                while other := self._uploads.get(source):
+                    await other.ended.wait()  # as long as the writer's peer may take, which is bounded
+                mine[source] = self._uploads[source] = _Upload()
+            yield
+        finally:
+            for source, upload in mine.items():
+                del self._uploads[source]
+                upload.ended.set()
 
     async def _write(self, path: Path, chunks: AsyncIterable[bytes]) -> StoredBlob:
-        writer = _Writer(self._root / "incoming" / f"{path.name}.{next(self._numbers)}", path)
+        writer = _Writer(self._root / "incoming" / f"{path.name}.{next(self._numbers)}")
         try:
-            with telling_full():
-                batch, size = [], 0
-                async for chunk in chunks:
-                    batch.append(chunk)
-                    size += len(chunk)
-                    if size >= BATCH_BYTES:
-                        await self._run_sync(writer.add, batch)
-                        batch, size = [], 0
-                return await self._run_sync(writer.finish, batch)
+            return await self._fill(writer, chunks, writer.finish, path)
         except BaseException:
-            with trio.CancelScope(shield=True):  # one unlink: as bounded as the disk is
-                await self._run_sync(writer.abandon)
+            await self._abandon(writer)
             raise
 
-    def _path(self, source: SourceId) -> Path:
+    async def _fill(
+        self,
+        writer: "_Writer",
+        chunks: AsyncIterable[bytes],
+        end: Callable[..., StoredBlob],
+        *args: object,
+    ) -> StoredBlob:
+        with telling_full():
+            batch, size = [], 0
+            async for chunk in chunks:
+                batch.append(chunk)
+                size += len(chunk)
+                if size >= BATCH_BYTES:
+                    await self._run_sync(writer.add, batch)
+                    batch, size = [], 0
+            return await self._run_sync(end, batch, *args)
+
+    async def _abandon(self, writer: "_Writer") -> None:
+        with trio.CancelScope(shield=True):  # one unlink: as bounded as the disk is
+            await self._run_sync(writer.abandon)
+
+    def path(self, source: SourceId) -> Path:
+        """Where it lies, if it is there."""
         if not is_hex40(source):
             raise ValueError(f"not a source id: {source!r}")
         return self._root / source[:2] / source
@@ -109,9 +181,8 @@ class _Upload:
 class _Writer:
     """The blocking side of one upload: a small one is a single call of `finish`."""
 
-    def __init__(self, temporary: Path, path: Path) -> None:
+    def __init__(self, temporary: Path) -> None:
         self._temporary = temporary
-        self._path = path
         self._file: int | None = None
         self._digest = hashlib.sha256()
         self._size = 0
@@ -126,14 +197,21 @@ class _Writer:
             self._digest.update(chunk)
             self._size += len(chunk)
 
-    def finish(self, batch: list[bytes]) -> StoredBlob:
+    def finish(self, batch: list[bytes], path: Path) -> StoredBlob:
+        stored = self.seal(batch)
+        self.place(path)
+        return stored
+
+    def seal(self, batch: list[bytes]) -> StoredBlob:
         self.add(batch)
         assert self._file is not None
         os.fsync(self._file)
         self._close()
-        self._temporary.rename(self._path)
-        sync_directory(self._path.parent)
         return StoredBlob(size=self._size, sha256=self._digest.hexdigest())
+
+    def place(self, path: Path) -> None:
+        self._temporary.rename(path)
+        sync_directory(path.parent)
 
     def abandon(self) -> None:
         self._close()

@@ -8,6 +8,7 @@ from coordinator.config import CoordinatorConfig
 from coordinator.core import Coordinator
 from coordinator.disk import RunSync
 from coordinator.dispatch import Dispatch
+from coordinator.files import Files
 from coordinator.heartbeats import Heartbeats
 from coordinator.http.audience import Audiences
 from coordinator.journal import Journal
@@ -27,6 +28,7 @@ class Parts:
     quiet: Quiet
     heartbeats: Heartbeats
     sources: Sources
+    files: Files
     attendance: Attendance
     blobs: BlobStore
     outputs: OutputStore

@@ -11,9 +11,10 @@ import trio
 from attrs import frozen
 
 from coordinator.core import Coordinator
+from coordinator.files import Files
 from events.commands import ForgetBuild, ForgetResults, ForgetWorker
 from events.errors import Rejected
-from events.ids import BuildId, JobId, SpecDigest, WorkerId
+from events.ids import BuildId, FileId, JobId, SourceId, SpecDigest, WorkerId
 from events.state import State
 
 log = structlog.get_logger()
@@ -38,8 +39,9 @@ class Limits:
 class Retention:
     """One look after the other."""
 
-    def __init__(self, core: Coordinator, limits: Limits) -> None:
+    def __init__(self, core: Coordinator, files: Files, limits: Limits) -> None:
         self._core = core
+        self._files = files
         self._limits = limits
 
     async def look_forever(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -61,6 +63,8 @@ class Retention:
             await core.submit(ForgetWorker(worker=worker))
         if builds:
             await self._forget_results()
+        for file in await files_over(core.state, self._limits, core.now()):
+            await self._files.drop(file, "too old")
 
     async def _forget_results(self) -> None:
         useless = iter(await useless_results(self._core.state))
@@ -79,6 +83,21 @@ def builds_over(state: State, limits: Limits, now: float) -> list[BuildId]:
         if age > limits.seconds or (age > REST_SECONDS and (place > limits.builds or jobs > limits.jobs)):
             over.append(build.id)
     return over[::-1]
+
+
+async def files_over(state: State, limits: Limits, now: float) -> list[FileId]:
+    """Files that are too old, and that no known build is made from or has made.
+
+    State may move on meanwhile; whoever drops them looks once more.
+    """
+    old = [id_ for id_, file in state.files.items() if now - file.stored_at > limits.seconds]
+    needed, made = set[SourceId](), set[FileId]()
+    for graph in list(state.graphs.values()) if old else ():
+        needed.update(graph.sources.values())
+        made.update(graph.outputs.files if graph.outputs else ())
+        await trio.lowlevel.checkpoint()
+    files = ((id_, state.files.get(id_)) for id_ in old)
+    return [id_ for id_, file in files if file is not None and file.source not in needed and id_ not in made]
 
 
 def workers_gone(state: State, now: float) -> list[WorkerId]:

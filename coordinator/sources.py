@@ -32,3 +32,9 @@ class Sources:
         """After a start: what the disk lost is no longer said to be there."""
         for source in [id_ for id_ in self._core.state.sources if not self._blobs.has(id_)]:
             await self._core.submit(DropSource(source=source, reason="missing on disk"))
+
+    async def drop(self, source: SourceId, reason: str) -> None:
+        """Let go of what nobody wants, or what is damaged: the fact, then the bytes; raises `Rejected`."""
+        await self._core.submit(DropSource(source=source, reason=reason))
+        if source not in self._core.state.sources:  # else somebody has stored it again meanwhile
+            await self._blobs.remove(source)

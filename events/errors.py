@@ -15,6 +15,7 @@ class Family(Enum):
     NOT_FOUND = "not found"
     CONFLICT = "conflict"
     GONE = "gone"
+    FORBIDDEN = "forbidden"
     TOO_LARGE = "too large"
     UNAVAILABLE = "unavailable"
     FULL = "full"
@@ -97,6 +98,7 @@ DIGEST_DIFFERS = Code(
     "these are not the bytes that were announced",
     "upload it again, or correct the digest",
 )
+NOT_YOURS = Code("TZ-1034", Family.FORBIDDEN, "it is somebody else's", "ask its owner")
 INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
 
 CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}

@@ -18,6 +18,7 @@ STATUS = {
     Family.NOT_FOUND: 404,
     Family.CONFLICT: 409,
     Family.GONE: 410,
+    Family.FORBIDDEN: 403,
     Family.TOO_LARGE: 413,
     Family.UNAVAILABLE: 503,
     Family.FULL: 507,
