@@ -59,6 +59,7 @@ class BuildRequest:
     name: str = extension("")
     keep_going: bool = extension(False)
     labels: dict[str, str] = extension({})
+    priority: int = extension(0)
 
 
 @frozen(kw_only=True)

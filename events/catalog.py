@@ -12,7 +12,19 @@ from typing import NamedTuple, TypeAlias, get_args
 
 from attrs import field, frozen
 
-from events.ids import BlobDigest, BuildId, FileId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
+from events.ids import (
+    NO_REQUEST,
+    BlobDigest,
+    BuildId,
+    FileId,
+    JobId,
+    LeaseId,
+    Position,
+    RequestId,
+    SourceId,
+    SpecDigest,
+    WorkerId,
+)
 
 
 @frozen(kw_only=True)
@@ -252,7 +264,8 @@ class BuildStarted:
     """A client handed in a graph of `jobs` jobs; `SourcesDeclared` and `JobAdded` records hold it.
 
     `key` makes a repeated start harmless: the same key is the same build. `detached` builds outlive
-    their client. `labels` are whatever its client wants to find it by.
+    their client. `labels` are whatever its client wants to find it by. Of two builds that wait for a
+    worker the one with the higher `priority` is served first.
     """
 
     build: BuildId
@@ -262,6 +275,16 @@ class BuildStarted:
     keep_going: bool = False
     detached: bool = False
     labels: dict[str, str] = field(factory=dict)
+    priority: int = 0
+
+
+@frozen(kw_only=True)
+class BuildPrioritised:
+    """The build's priority is another one now; `request` asked for it, if one did."""
+
+    build: BuildId
+    priority: int
+    request: RequestId = NO_REQUEST
 
 
 @frozen(kw_only=True)
@@ -463,6 +486,7 @@ Event: TypeAlias = (
     | ArtifactDropped
     | ResultsForgotten
     | BuildStarted
+    | BuildPrioritised
     | SourcesDeclared
     | JobAdded
     | SignalReceived

@@ -5,7 +5,18 @@ from typing import TypeAlias
 from attrs import field, frozen
 
 from events import catalog
-from events.ids import BlobDigest, BuildId, FileId, JobId, LeaseId, SourceId, SpecDigest, WorkerId
+from events.ids import (
+    NO_REQUEST,
+    BlobDigest,
+    BuildId,
+    FileId,
+    JobId,
+    LeaseId,
+    RequestId,
+    SourceId,
+    SpecDigest,
+    WorkerId,
+)
 
 
 @frozen(kw_only=True)
@@ -68,6 +79,16 @@ class StartBuild:
     keep_going: bool = False
     detached: bool = False
     labels: dict[str, str] = field(factory=dict)
+    priority: int = 0
+
+
+@frozen(kw_only=True)
+class PrioritiseBuild:
+    """Serve this build before those of a lower priority; see `BuildPrioritised`."""
+
+    build: BuildId
+    priority: int
+    request: RequestId = NO_REQUEST
 
 
 @frozen(kw_only=True)
@@ -202,6 +223,7 @@ Command: TypeAlias = (
     | ResumeAfterStall
     | Tick
     | StartBuild
+    | PrioritiseBuild
     | FinishUpload
     | CancelBuild
     | ForgetBuild

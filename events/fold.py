@@ -16,6 +16,7 @@ from events.catalog import (
     BuildCancelled,
     BuildFailed,
     BuildForgotten,
+    BuildPrioritised,
     BuildStarted,
     BuildSucceeded,
     CoordinatorStalled,
@@ -102,6 +103,7 @@ def _start_build(state: State, event: BuildStarted) -> None:
         position=Position(state.position),
         started_at=state.at,
         labels=event.labels,
+        priority=event.priority,
     )
     state.graphs[event.build] = Graph()
     state.active[event.build] = None
@@ -120,6 +122,16 @@ def _move_build(state: State, event: BuildMoved) -> None:
     del state.active[build.id]
     if isinstance(event, BuildCancelled):
         state.unkept.pop(build.id, None)
+
+
+def _prioritise_build(state: State, event: BuildPrioritised) -> None:
+    build = state.builds[event.build]
+    assert not build.has_ended, f"build {build.id} is {build.status} and takes no turns"
+    for kind in state.graphs[build.id].queues:
+        state.rotation[kind].leave(build.id, build.priority)
+        state.rotation[kind].join(build.id, event.priority, state.position)
+    by = max(event.request, build.prioritised_by)
+    state.builds[build.id] = evolve(build, priority=event.priority, prioritised_by=by)
 
 
 def _forget_build(state: State, event: BuildForgotten) -> None:
@@ -203,6 +215,7 @@ _EFFECTS: dict[type[Event], Callable[[State, Any], None]] = {
     ArtifactDropped: lambda state, event: workers.drop(state, event.worker, event.job),
     ResultsForgotten: _forget_results,
     BuildStarted: _start_build,
+    BuildPrioritised: _prioritise_build,
     SourcesDeclared: _declare_sources,
     JobAdded: jobs.add,
     SignalReceived: _nothing,

@@ -19,6 +19,9 @@ WorkerId = NewType("WorkerId", str)
 SpecDigest = NewType("SpecDigest", str)
 # sha256 of a blob's bytes, 64 hex digits.
 BlobDigest = NewType("BlobDigest", str)
+# 1, 2, 3 …: a wish that is logged to be carried out later (buildapi's job request).
+RequestId = NewType("RequestId", int)
+NO_REQUEST = RequestId(0)
 # 1, 2, 3 … in the log, without a hole; 0 is "before the first record".
 Position = NewType("Position", int)
 BEGINNING = Position(0)

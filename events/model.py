@@ -10,12 +10,14 @@ from attrs import field, frozen
 
 from events.catalog import JobAdded
 from events.ids import (
+    NO_REQUEST,
     BlobDigest,
     BuildId,
     FileId,
     JobId,
     LeaseId,
     Position,
+    RequestId,
     SourceId,
     SpecDigest,
     WorkerId,
@@ -26,7 +28,10 @@ from events.transitions import BUILD_ENDED, BuildStatus, JobStatus
 
 @frozen(kw_only=True)
 class Build:
-    """One graph a client asked for. Times in seconds since 1970; `ended_at` is 0 while it goes on."""
+    """One graph a client asked for. Times in seconds since 1970; `ended_at` is 0 while it goes on.
+
+    `prioritised_by`: the latest request that set the priority; what an older one wants is over.
+    """
 
     id: BuildId
     status: BuildStatus
@@ -40,6 +45,8 @@ class Build:
     ended_at: float = 0.0
     error: str = ""
     labels: dict[str, str] = field(factory=dict)
+    priority: int = 0
+    prioritised_by: RequestId = NO_REQUEST
 
     @property
     def has_ended(self) -> bool:

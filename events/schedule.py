@@ -1,9 +1,10 @@
 """Which queued job suits which worker: one pure function over the indexes that `fold` keeps.
 
-Builds take turns (`State.rotation`), so a small build is served beside a huge one. Within a build a
-worker gets first what it holds the result of, then what it holds a dependency of, then what has waited
-long enough for such a worker (distbuild's local1, local2 and global queues). Jobs of another kind stand in
-queues of their own, in nobody's way. The cost of a pick does not depend on how many jobs are queued.
+Builds of a higher priority are served first; equal ones take turns (`State.rotation`), so a small build is
+served beside a huge one. Within a build a worker gets first what it holds the result of, then what it holds
+a dependency of, then what has waited long enough for such a worker (distbuild's local1, local2 and global
+queues). Jobs of another kind stand in queues of their own, in nobody's way. The cost of a pick does not
+depend on how many jobs are queued.
 """
 
 from collections.abc import Iterator, Mapping
@@ -78,13 +79,13 @@ def _turns(state: State, offer: Offer) -> Iterator[tuple[BuildId, Queue]]:
         for build in state.rotation[kinds[0]]:
             yield build, state.graphs[build].queues[kinds[0]]
         return
-    for _, build, kind in merge(*(_places(state, kind) for kind in kinds)):
+    for *_, build, kind in merge(*(_places(state, kind) for kind in kinds)):
         yield build, state.graphs[build].queues[kind]
 
 
-def _places(state: State, kind: Kind) -> Iterator[tuple[Position, BuildId, Kind]]:
-    for build, place in state.rotation[kind].items():
-        yield place, build, kind
+def _places(state: State, kind: Kind) -> Iterator[tuple[int, Position, BuildId, Kind]]:
+    for place in state.rotation[kind].places():
+        yield *place, kind
 
 
 def _suits(state: State, worker: Worker, build: BuildId, job: JobId) -> bool:

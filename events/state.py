@@ -12,6 +12,7 @@ from events.errors import BUILD_UNKNOWN, FILE_UNKNOWN, JOB_UNKNOWN, WORKER_UNKNO
 from events.ids import BuildId, FileId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
 from events.model import Build, File, Job, Lease, Outputs, Result, Source, Worker
 from events.queue import Kind, Queue
+from events.rotation import Rotation
 from events.transitions import JobStatus
 
 
@@ -48,9 +49,8 @@ class State:
     keys: dict[str, BuildId] = Factory(dict)
     # Builds that have not ended.
     active: dict[BuildId, None] = Factory(dict)
-    # Builds with queued jobs of a kind, each with the position at which it took its place. Who was served
-    # last stands last: that is all the fairness there is.
-    rotation: dict[Kind, dict[BuildId, Position]] = Factory(dict)
+    # Builds with queued jobs of a kind, as they take turns.
+    rotation: dict[Kind, Rotation] = Factory(dict)
     # Builds in which a job of this id is queued.
     queued: dict[JobId, dict[BuildId, None]] = Factory(dict)
 

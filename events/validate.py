@@ -114,10 +114,14 @@ def _queues(state: State) -> Iterator[str]:
                 queued.setdefault(job, set()).add(build)
             yield from _queue(build, kind, graph, queue)
     yield from _same("queued jobs", {job: set(builds) for job, builds in state.queued.items()}, queued)
-    rotation = {kind: set(builds) for kind, builds in state.rotation.items()}
-    yield from _same("builds that take turns", rotation, waiting)
-    for kind, builds in state.rotation.items():
-        yield from _same(f"turns of {kind}", list(builds.values()), sorted(set(builds.values())))
+    yield from _same("kinds that take turns", set(state.rotation), set(waiting))
+    for kind, rotation in state.rotation.items():
+        turns = {build: priority for priority, line in rotation.lines.items() for build in line}
+        priorities = {build: state.builds[build].priority for build in waiting.get(kind, ())}
+        yield from _same("builds that take turns", turns, priorities)
+        places = list(rotation.places())
+        if not all(rotation.lines.values()) or places != sorted(set(places)):
+            yield f"turns of {kind} are not in their order: {rotation.lines}"
 
 
 def _queue(build: BuildId, kind: Kind, graph: Graph, queue: Queue) -> Iterator[str]:

@@ -67,6 +67,7 @@ class BuildRun:
         name: str = "",
         keep_going: bool = False,
         labels: Mapping[str, str] | None = None,
+        priority: int = 0,
         observer: Observer | None = None,
         patience: Patience | None = None,
         origins: Origins | None = None,
@@ -77,7 +78,9 @@ class BuildRun:
         self.is_native = False
         self._client = client
         self._distbuild = DistbuildClient(client)
-        self._request = BuildRequest(graph=graph, name=name, keep_going=keep_going, labels=dict(labels or {}))
+        self._request = BuildRequest(
+            graph=graph, name=name, keep_going=keep_going, labels=dict(labels or {}), priority=priority
+        )
         self._sources = Sources(root, graph.source_files, run_sync=run_sync)
         self._key = key
         self._chance = chance

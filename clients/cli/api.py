@@ -43,6 +43,7 @@ class BuildInfo:
     error: str = ""
     position: int = 0
     labels: dict[str, str] = {}
+    priority: int = 0
 
 
 @frozen(kw_only=True)

@@ -58,7 +58,11 @@ def builds_table(builds: list[BuildInfo], *, now: float) -> list[str]:
     if not builds:
         return ["no builds"]
     rows = [_build_row(build, now) for build in builds]
-    return columns(("BUILD", "STATE", "JOBS", "STARTED", "TOOK", "NAME"), rows)
+    head: tuple[str, ...] = ("BUILD", "STATE", "JOBS", "STARTED", "TOOK", "NAME")
+    if any(build.priority for build in builds):
+        head = (*head[:2], "PRIORITY", *head[2:])
+        rows = [(*row[:2], str(build.priority), *row[2:]) for row, build in zip(rows, builds, strict=True)]
+    return columns(head, rows)
 
 
 def _build_row(build: BuildInfo, now: float) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ Ctrl-C cancels the build and stays until it has ended; a second one leaves."""
 @click.option("--keep-going", is_flag=True, help="After a failure, run what does not depend on it.")
 @click.option("--name", help="What people call this build.")
 @click.option("--label", multiple=True, metavar="K=V", help="A label to find the build by; repeatable.")
+@click.option("--priority", type=int, help="Builds of a higher one are served first; most have 0.")
 @progress_options
 @client_options
 def command(
@@ -59,6 +60,7 @@ def command(
     keep_going: bool,
     name: str | None,
     label: tuple[str, ...],
+    priority: int | None,
 ) -> int:
     """Run a build to its end and fetch what it made.
 
@@ -80,6 +82,7 @@ def command(
         name=name or request.name,
         keep_going=keep_going or request.keep_going,
         labels=request.labels | labels(label),
+        priority=request.priority if priority is None else priority,
     )
     wishes = Wishes(
         coordinator=coordinator,

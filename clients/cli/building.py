@@ -63,6 +63,7 @@ async def build(api: Api, request: BuildRequest, wishes: Wishes) -> int:
         name=request.name,
         keep_going=request.keep_going,
         labels=request.labels,
+        priority=request.priority,
         observer=show,
         patience=Patience(start_seconds=START_SECONDS),
     )

@@ -12,7 +12,7 @@ from coordinator.http.compression import accepts_gzip, encoded
 from coordinator.http.digest import digest
 from coordinator.http.errors import answer_json, as_rejected, describe
 from coordinator.parts import Parts
-from events.commands import CancelBuild
+from events.commands import CancelBuild, PrioritiseBuild
 from events.errors import (
     ARTIFACT_UNKNOWN,
     CATALOG,
@@ -20,7 +20,7 @@ from events.errors import (
     ROUTE_UNKNOWN,
     Rejected,
 )
-from events.ids import BuildId, JobId, Position, WorkerId, is_hex40
+from events.ids import BuildId, JobId, Position, RequestId, WorkerId, is_hex40
 from events.state import State
 from events.transitions import BuildStatus, as_json
 
@@ -75,6 +75,13 @@ def _add_builds(api: Blueprint, parts: Parts) -> None:
             raise Rejected(MALFORMED, 'the body must be {"reason": text}')
         id_ = await parts.core.view(lambda state: resolve(state, name))
         await parts.core.submit(CancelBuild(build=id_, reason=reason or "asked for"))
+        return _json(await parts.core.view(lambda state: views.summary(state, state.builds[id_])))
+
+    @api.post("/builds/<name>/priority")
+    async def prioritise(name: str) -> Response:
+        priority, by = _priority(codec.loads(await receive_body(BODY_BYTES_MAX)))
+        id_ = await parts.core.view(lambda state: resolve(state, name))
+        await parts.core.submit(PrioritiseBuild(build=id_, priority=priority, request=by))
         return _json(await parts.core.view(lambda state: views.summary(state, state.builds[id_])))
 
 
@@ -132,6 +139,14 @@ async def _shown(parts: Parts, name: str) -> views.Shown:
         return views.build(old, resolve(old, name))
     id_ = await find(parts.core, name)
     return await parts.core.view(lambda state: views.build(state, resolve(state, id_)))
+
+
+def _priority(sent: object) -> tuple[int, RequestId]:
+    """And the request that asks for it, which only an agent names."""
+    priority, by = (sent.get("priority"), sent.get("request", 0)) if isinstance(sent, dict) else (None, 0)
+    if type(priority) is not int or type(by) is not int:
+        raise Rejected(MALFORMED, 'the body must be {"priority": whole number}')
+    return priority, RequestId(by)
 
 
 def _status(text: str | None) -> BuildStatus | None:

@@ -103,6 +103,7 @@ def _build(sent: wire.BuildRequest, key: str, detached: bool) -> StartBuild:
         keep_going=sent.keep_going,
         detached=detached,
         labels=sent.labels,
+        priority=sent.priority,
     )
 
 

@@ -92,6 +92,7 @@ def summary(state: State, build_: Build) -> dict[str, Any]:
         "id": build_.id,
         "name": build_.name,
         "labels": build_.labels,
+        "priority": build_.priority,
         "state": build_.status,
         "jobs": build_.job_count,
         "counts": dict(graph.tally),

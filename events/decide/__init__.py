@@ -24,6 +24,7 @@ from events.commands import (
     Heartbeat,
     HearWorkers,
     KeepOutputs,
+    PrioritiseBuild,
     RequestWork,
     ResumeAfterStall,
     StartBuild,
@@ -71,6 +72,8 @@ def decide(state: State, command: Command, context: Context) -> Iterator[Event]:
             return workers.request_work(state, command, context)
         case StartBuild():
             return builds.start(state, command, context)
+        case PrioritiseBuild():
+            return builds.prioritise(state, command)
         case FinishUpload():
             return builds.finish_upload(state, command)
         case CancelBuild():

@@ -6,6 +6,7 @@ from itertools import islice
 from events.catalog import (
     BuildCancelled,
     BuildForgotten,
+    BuildPrioritised,
     BuildStarted,
     Event,
     JobAdded,
@@ -13,7 +14,7 @@ from events.catalog import (
     SourcesDeclared,
     SourcesReady,
 )
-from events.commands import CancelBuild, FinishUpload, ForgetBuild, NewJob, StartBuild
+from events.commands import CancelBuild, FinishUpload, ForgetBuild, NewJob, PrioritiseBuild, StartBuild
 from events.decide.context import Context
 from events.decide.jobs import cancel_unfinished, conclude, is_ready, settle
 from events.errors import BAD_GRAPH, BUILD_ENDED, MALFORMED, SOURCES_MISSING, Rejected
@@ -28,6 +29,7 @@ PATHS_PER_RECORD = 500
 IDS_NAMED = 20
 # They go with the build wherever it is listed.
 LABELS_MAX, LABEL_CHARS_MAX = 32, 256
+PRIORITY_MAX = 1_000_000
 
 
 def start(state: State, command: StartBuild, context: Context) -> Iterator[Event]:
@@ -44,6 +46,7 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
         keep_going=command.keep_going,
         detached=command.detached,
         labels=command.labels,
+        priority=command.priority,
     )
     files = iter(command.sources.items())
     while page := dict(islice(files, PATHS_PER_RECORD)):
@@ -64,6 +67,18 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
             channel=job.channel,
             args=job.args,
         )
+
+
+def prioritise(state: State, command: PrioritiseBuild) -> Iterator[Event]:
+    """Serve the build earlier or later. A request that is older than the one that did so last is over."""
+    build = state.build(command.build)
+    _check_priority(command.priority)
+    if build.has_ended:
+        raise Rejected(BUILD_ENDED, f"build {build.id} has {build.status}")
+    if command.request and command.request <= build.prioritised_by:
+        return
+    if command.request or command.priority != build.priority:
+        yield BuildPrioritised(build=build.id, priority=command.priority, request=command.request)
 
 
 def finish_upload(state: State, command: FinishUpload) -> Iterator[Event]:
@@ -103,7 +118,13 @@ def forget(state: State, command: ForgetBuild) -> Iterator[Event]:
     yield BuildForgotten(build=build.id)
 
 
+def _check_priority(priority: int) -> None:
+    if abs(priority) > PRIORITY_MAX:
+        raise Rejected(MALFORMED, f"a priority is a whole number from {-PRIORITY_MAX} to {PRIORITY_MAX}")
+
+
 def _check(command: StartBuild) -> None:
+    _check_priority(command.priority)
     texts = [text for pair in command.labels.items() for text in pair]
     if len(command.labels) > LABELS_MAX or any(len(text) > LABEL_CHARS_MAX for text in texts):
         raise Rejected(MALFORMED, f"a build has at most {LABELS_MAX} labels of {LABEL_CHARS_MAX} characters")

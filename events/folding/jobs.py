@@ -22,11 +22,13 @@ from events.queue import (
     HOLDERS_MAX,
     WAITED_FOR_DEPENDENCY,
     WAITED_FOR_RESULT,
+    Kind,
     Line,
     Queue,
     Why,
     kind_of,
 )
+from events.rotation import Rotation
 from events.state import Graph, State
 from events.transitions import JOB, JobStatus, next_status
 
@@ -240,8 +242,7 @@ def _enqueue(state: State, build: BuildId, graph: Graph, job: Job) -> None:
     id_, now, settings, kind = job.spec.job, state.at, state.settings, kind_of(job.spec)
     line = graph.queues.get(kind)
     if line is None:
-        line = graph.queues[kind] = Queue()
-        state.rotation.setdefault(kind, {})[build] = state.position
+        line = _open(state, build, graph, kind)
     queued = state.queued.get(id_)
     if queued is None:
         state.queued[id_] = {build: None}
@@ -262,6 +263,16 @@ def _enqueue(state: State, build: BuildId, graph: Graph, job: Job) -> None:
     line.join(id_, for_anyone, now + wait + settings.deps_timeout)
 
 
+def _open(state: State, build: BuildId, graph: Graph, kind: Kind) -> Queue:
+    """The build's first job of a kind is queued: it takes turns with others that have such."""
+    queue = graph.queues[kind] = Queue()
+    rotation = state.rotation.get(kind)
+    if rotation is None:
+        rotation = state.rotation[kind] = Rotation()
+    rotation.join(build, state.builds[build].priority, state.position)
+    return queue
+
+
 def _near(state: State, job: Job) -> list[WorkerId]:
     """Workers that hold a dependency; none where so many do that it makes no difference."""
     near: dict[WorkerId, None] = {}
@@ -280,10 +291,11 @@ def _dequeue(state: State, build: BuildId, graph: Graph, job: JobId) -> None:
     del builds[build]
     if not builds:
         del state.queued[job]
-    del rotation[build]
+    priority = state.builds[build].priority
     if queue.places:
-        rotation[build] = state.position
+        rotation.serve(build, priority, state.position)
         return
+    rotation.leave(build, priority)
     del graph.queues[kind]
-    if not rotation:
+    if not rotation.lines:
         del state.rotation[kind]

@@ -5,6 +5,7 @@ from typing import Any
 from attrs import fields
 
 from events.queue import Queue
+from events.rotation import Rotation
 from events.state import Graph, State
 
 
@@ -19,6 +20,6 @@ def _forked(value: Any) -> Any:
         return type(value)((key, _forked(item)) for key, item in value.items())
     if isinstance(value, list):
         return list(value)
-    if isinstance(value, State | Graph | Queue):
+    if isinstance(value, State | Graph | Queue | Rotation):
         return type(value)(*(_forked(getattr(value, field.name)) for field in fields(type(value))))
     return value

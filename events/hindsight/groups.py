@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from events.catalog import (
     BuildForgotten,
+    BuildPrioritised,
     BuildStarted,
     CoordinatorStalled,
     CoordinatorStarted,
@@ -49,6 +50,7 @@ INPUTS: tuple[type[Event], ...] = (
     FileDropped,
     OutputsKept,
     BuildStarted,
+    BuildPrioritised,
     SignalReceived,
     BuildForgotten,
     WorkerForgotten,

@@ -14,6 +14,7 @@ from events.catalog import (
     ArtifactCached,
     ArtifactDropped,
     BuildForgotten,
+    BuildPrioritised,
     BuildStarted,
     CoordinatorStalled,
     CoordinatorStarted,
@@ -55,6 +56,7 @@ from events.commands import (
     KeepOutputs,
     NewFile,
     NewJob,
+    PrioritiseBuild,
     RequestWork,
     Result,
     ResumeAfterStall,
@@ -119,6 +121,8 @@ def _command(state: State, events: Sequence[Event]) -> Command:
             return CancelBuild(build=build, reason=reason)
         case SignalReceived(build=build):
             return FinishUpload(build=build)
+        case BuildPrioritised(build=build, priority=priority, request=request):
+            return PrioritiseBuild(build=build, priority=priority, request=request)
         case BuildForgotten(build=build):
             return ForgetBuild(build=build)
         case WorkerForgotten(worker=worker):
@@ -189,6 +193,7 @@ def _start(started: BuildStarted, events: Sequence[Event]) -> StartBuild:
         keep_going=started.keep_going,
         detached=started.detached,
         labels=started.labels,
+        priority=started.priority,
     )
 
 

@@ -11,6 +11,7 @@ from attrs import Factory, define, frozen
 from events.catalog import (
     ArtifactCached,
     BuildForgotten,
+    BuildPrioritised,
     BuildStarted,
     CoordinatorStalled,
     CoordinatorStarted,
@@ -41,6 +42,7 @@ SECONDS = 1.0
 HAIR_SECONDS = 0.001
 _WISHES = (
     BuildForgotten,
+    BuildPrioritised,
     BuildStarted,
     CoordinatorStalled,
     CoordinatorStarted,

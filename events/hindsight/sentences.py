@@ -11,6 +11,7 @@ from events.catalog import (
     BuildCancelled,
     BuildFailed,
     BuildForgotten,
+    BuildPrioritised,
     BuildStarted,
     BuildSucceeded,
     CoordinatorStalled,
@@ -138,6 +139,9 @@ class Teller:
             case ArtifactDropped():
                 what = f"the artifact of {self._job(None, event.job)}"
                 return f"{worker(event.worker)} no longer holds {what}: {because(event.reason)}"
+            case BuildPrioritised():
+                asked = f", as request {event.request} asked" if event.request else ""
+                return f"build {short(event.build)} has priority {event.priority} now{asked}"
             case BuildStarted() | SourcesDeclared() | JobAdded() | SignalReceived() | SourcesReady():
                 return self._of_beginning(event)
             case BuildSucceeded() | BuildFailed() | BuildCancelled() | BuildForgotten():
@@ -211,6 +215,7 @@ class Teller:
             case BuildStarted():
                 name = f" ({event.name})" if event.name else ""
                 wishes = (", to keep going" * event.keep_going) + (", detached" * event.detached)
+                wishes += f", with priority {event.priority}" if event.priority else ""
                 return f"build {short(event.build)}{name} was handed in: {count(event.jobs, 'job')}{wishes}"
             case SourcesDeclared():
                 return f"it is made from {count(len(event.files), 'source file')}"

@@ -32,7 +32,7 @@ from events.ids import (
 from events.state import State
 from events.validate import validate
 
-A, B, C, D = (JobId(letter * 40) for letter in "abcd")
+A, B, C, D, E, F = (JobId(letter * 40) for letter in "abcdef")
 S, T = (SourceId("1" * 40), SourceId("2" * 40))
 V, W, X = WorkerId("v"), WorkerId("w"), WorkerId("x")
 LEASE_SECONDS = 30.0
@@ -171,11 +171,11 @@ def added(new: NewJob, build: BuildId = BUILD) -> JobAdded:
     )
 
 
-def start(*jobs: NewJob, key: str = "", keep_going: bool = False) -> StartBuild:
+def start(*jobs: NewJob, key: str = "", keep_going: bool = False, priority: int = 0) -> StartBuild:
     """A graph whose inputs are `s` and `t`, as far as its jobs name them."""
     named = {path for new in jobs for path in new.inputs}
     sources = {id_: path for id_, path in ((S, "s"), (T, "t")) if path in named}
-    return StartBuild(jobs=jobs, sources=sources, key=key, keep_going=keep_going)
+    return StartBuild(jobs=jobs, sources=sources, key=key, keep_going=keep_going, priority=priority)
 
 
 def store(source: SourceId, content: str = "0") -> StoreSource:

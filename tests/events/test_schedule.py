@@ -3,10 +3,12 @@
 The first part retells the checks that distbuild's own scheduler comes with.
 """
 
-from events.catalog import JobBlocked, JobLeased
-from events.commands import CancelBuild, FinishUpload, Result, Settings
-from events.ids import JobId, SpecDigest, WorkerId
-from events.queue import HOLDERS_MAX
+from events.catalog import BuildPrioritised, JobBlocked, JobLeased
+from events.commands import CancelBuild, FinishUpload, PrioritiseBuild, Result, Settings
+from events.decide.builds import PRIORITY_MAX
+from events.errors import BUILD_ENDED, BUILD_UNKNOWN, MALFORMED
+from events.ids import JobId, RequestId, SpecDigest, WorkerId
+from events.queue import COMMANDS, HOLDERS_MAX
 from events.schedule import LOOK_MAX, Offer, opens_at, schedule
 from tests.events.story import (
     BUILD,
@@ -15,6 +17,7 @@ from tests.events.story import (
     B,
     C,
     D,
+    E,
     Story,
     V,
     W,
@@ -192,6 +195,45 @@ def test_a_build_that_cannot_use_a_worker_does_not_keep_it_from_others() -> None
     """The first in the round waits for somebody else's cache."""
     story = Story().given(beat(V, 0, added=(A,)), start(job(A)), READY, start(job(B)), READY_TOO)
     assert story.when(beat(W)).leases() == [(B, W, "first-come")]
+
+
+def test_builds_of_a_higher_priority_are_served_first() -> None:
+    """However late they come; equal ones take turns as ever."""
+    story = Story().given(start(job(A), job(B)), READY, start(job(C), priority=1), READY_TOO)
+    story.given(start(job(D), job(E), priority=1), FinishUpload(build=build_id(3)))
+    taken = [id_ for id_, _, _ in story.when(beat(W, 5, slots=5)).leases()]
+    assert taken == [C, D, E, A, B]
+
+
+def test_a_priority_may_change_while_jobs_wait() -> None:
+    """The build then stands last among those of its new priority; said again, it is no news."""
+    story = Story().given(start(job(A)), READY, start(job(B)), READY_TOO)
+    story.when(PrioritiseBuild(build=OTHER, priority=3)).then(BuildPrioritised(build=OTHER, priority=3))
+    story.when(PrioritiseBuild(build=OTHER, priority=3)).then()
+    assert list(story.state.rotation[COMMANDS]) == [OTHER, BUILD]
+    story.given(PrioritiseBuild(build=BUILD, priority=3))
+    assert list(story.state.rotation[COMMANDS].lines) == [3]
+    assert [id_ for id_, _, _ in story.when(beat(W, 2, slots=2)).leases()] == [B, A]
+
+
+def test_what_an_older_request_wants_is_over() -> None:
+    """It may arrive twice, and after a younger one; a person who is no request is heard at any time."""
+    story = Story().given(start(job(A)), READY)
+    for priority, request in ((5, 2), (1, 1), (4, 2)):
+        story.given(PrioritiseBuild(build=BUILD, priority=priority, request=RequestId(request)))
+    assert (story.state.builds[BUILD].priority, len(story.last)) == (5, 0)
+    story.given(PrioritiseBuild(build=BUILD, priority=1))
+    assert story.state.builds[BUILD].priority == 1
+
+
+def test_a_priority_has_its_bounds_and_its_time() -> None:
+    """It says nothing about a build that has ended."""
+    story = Story().refused(start(job(A), priority=PRIORITY_MAX + 1), MALFORMED, "whole number")
+    story.given(start(job(A)), READY)
+    story.refused(PrioritiseBuild(build=BUILD, priority=-PRIORITY_MAX - 1), MALFORMED, "whole number")
+    story.refused(PrioritiseBuild(build=OTHER, priority=1), BUILD_UNKNOWN)
+    story.given(CancelBuild(build=BUILD, reason=""))
+    story.refused(PrioritiseBuild(build=BUILD, priority=1), BUILD_ENDED, "cancelled")
 
 
 # --- jobs that do not suit

@@ -21,6 +21,7 @@ from events.commands import (
     KeepOutputs,
     NewFile,
     NewJob,
+    PrioritiseBuild,
     RequestWork,
     Result,
     ResumeAfterStall,
@@ -36,7 +37,7 @@ from events.decide.workers import next_deadline
 from events.errors import Rejected
 from events.fold import fold, replay
 from events.hindsight.groups import groups
-from events.ids import BlobDigest, BuildId, JobId, LeaseId, WorkerId
+from events.ids import BlobDigest, BuildId, JobId, LeaseId, RequestId, WorkerId
 from events.state import State
 from events.transitions import BuildStatus
 from events.validate import validate
@@ -147,6 +148,10 @@ class Farm(RuleBasedStateMachine):
         self.submit(CancelBuild(build=build, reason="enough"))
         if forgotten:
             self.submit(ForgetBuild(build=build))
+
+    @rule(index=builds, priority=st.integers(-2, 2), request=st.integers(0, 3))
+    def build_is_prioritised(self, index: int, priority: int, request: int) -> None:
+        self.submit(PrioritiseBuild(build=self.pick(index), priority=priority, request=RequestId(request)))
 
     @rule(source=st.sampled_from([S, T]))
     def disk_loses_a_source(self, source: Any) -> None:

@@ -24,6 +24,7 @@ from events.commands import (
     HearWorkers,
     KeepOutputs,
     NewFile,
+    PrioritiseBuild,
     RequestWork,
     Result,
     ResumeAfterStall,
@@ -40,6 +41,8 @@ from tests.events.story import (
     B,
     C,
     D,
+    E,
+    F,
     S,
     Story,
     T,
@@ -139,6 +142,15 @@ def artifacts_come_and_go() -> Story:
     )
 
 
+def some_builds_are_served_first() -> Story:
+    """Two of one priority take turns after one of a higher; then the last gets the highest."""
+    story = opened()
+    for number, (id_, other, priority) in enumerate(((A, B, 0), (C, D, 0), (E, F, 2)), start=1):
+        story.given(start(job(id_), job(other), priority=priority), FinishUpload(build=build_id(number)))
+    story.given(beat(V, 3, slots=6)).when(PrioritiseBuild(build=OTHER, priority=7), at=story.now + 1)
+    return story.given(RequestWork(worker=V, slots_free=3), PrioritiseBuild(build=BUILD, priority=-1))
+
+
 def workers_say_nothing_new() -> Story:
     """Two idle workers and one at work are heard together; the one who falls silent is lost."""
     story = opened().given(start(job(A)), READY, beat(V), beat(W), plain(X))
@@ -190,6 +202,7 @@ SCENARIOS: tuple[Callable[[], Story], ...] = (
     workers_are_lost_and_artifacts_with_them,
     builds_fail_and_are_cancelled,
     artifacts_come_and_go,
+    some_builds_are_served_first,
     workers_say_nothing_new,
     a_worker_restarts_and_another_cannot_fetch,
     what_is_over_is_forgotten,

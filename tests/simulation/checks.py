@@ -10,6 +10,7 @@ from events.catalog import (
     BuildCancelled,
     BuildFailed,
     BuildForgotten,
+    BuildPrioritised,
     BuildStarted,
     BuildSucceeded,
     CoordinatorStalled,
@@ -56,6 +57,7 @@ COMPARE_EVERY = 10
 # With these, a command's records begin.
 INPUTS = (
     BuildForgotten,
+    BuildPrioritised,
     BuildStarted,
     CoordinatorStalled,
     CoordinatorStarted,

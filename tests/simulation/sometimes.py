@@ -79,6 +79,7 @@ REASONS = {
 # answered before it comes to that refusal, and the others are bugs.
 NEVER_EVENTS = {
     "BuildForgotten",
+    "BuildPrioritised",
     "FileDropped",
     "FileStored",
     "OutputsKept",

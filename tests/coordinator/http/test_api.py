@@ -78,6 +78,27 @@ async def test_builds_are_found_by_their_labels(tmp_path: Path) -> None:
         assert (too_long.status, b"256 characters" in too_long.body) == (400, True)
 
 
+async def test_a_build_has_a_priority(tmp_path: Path) -> None:
+    """Given with its graph or later; a build that has ended keeps what it had."""
+    async with running(tmp_path) as live, started(live, {**graph(job("a")), "Priority": 3}) as going:
+        (found,) = (await live.get("/api/builds"))["builds"]
+        assert found["priority"] == 3
+        assert (await live.post(f"/api/builds/{going.id}/priority", {"priority": -1}))["priority"] == -1
+        nonsensical: tuple[object, ...] = (
+            {"priority": "2"},
+            {"priority": True},
+            {},
+            [],
+            {"priority": 1, "request": 0.5},
+        )
+        for nonsense in nonsensical:
+            status, _ = await error(live, "POST", f"/api/builds/{going.id}/priority", nonsense)
+            assert status == 400, nonsense
+        await live.post(f"/api/builds/{going.id}/cancel")
+        status, value = await error(live, "POST", f"/api/builds/{going.id}/priority", {"priority": 5})
+        assert (status, value["code"]) == (409, "TZ-1004")
+
+
 async def test_builds_are_filtered_by_state(tmp_path: Path) -> None:
     """Each state has its own; one that does not exist is refused."""
     async with running(tmp_path) as live, started(live, graph(job("a"))) as uploading:
@@ -113,6 +134,7 @@ async def test_a_build_is_shown_with_its_jobs(tmp_path: Path) -> None:
                 "id": stream.id,
                 "name": "two",
                 "labels": {},
+                "priority": 0,
                 "state": "running",
                 "jobs": 2,
                 "counts": {
