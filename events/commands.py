@@ -70,7 +70,7 @@ class NewJob:
 
 @frozen(kw_only=True)
 class StartBuild:
-    """Build this graph; `sources` are paths by source id, `labels` what the build can be found by."""
+    """Build this graph; `sources` are paths by source id; `labels` and `spec` as in `BuildStarted`."""
 
     jobs: tuple[NewJob, ...]
     sources: dict[SourceId, str] = field(factory=dict)
@@ -80,6 +80,7 @@ class StartBuild:
     detached: bool = False
     labels: dict[str, str] = field(factory=dict)
     priority: int = 0
+    spec: str = ""
 
 
 @frozen(kw_only=True)
