@@ -175,6 +175,14 @@ class HeartbeatResponse:
     unknown_session: bool = extension(False)
 
 
+@frozen(kw_only=True)
+class ContainerReport:
+    """Ours: where a container of a leased job runs, "HOST:PORT" by "7777/tcp"."""
+
+    container: str
+    ports: dict[str, str] = {}
+
+
 def encode_bytes(data: bytes) -> str:
     """Go's []byte in JSON: standard base64 with padding."""
     return base64.b64encode(data).decode("ascii")

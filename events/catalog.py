@@ -265,8 +265,7 @@ class BuildStarted:
 
     `key` makes a repeated start harmless: the same key is the same build. `detached` builds outlive
     their client. `labels` are whatever its client wants to find it by. Of two builds that wait for a
-    worker the one with the higher `priority` is served first. `spec` is what its client asked for in a
-    dialect of its own, a JSON text, to be told again.
+    worker the one with the higher `priority` is served first.
     """
 
     build: BuildId
@@ -277,7 +276,6 @@ class BuildStarted:
     detached: bool = False
     labels: dict[str, str] = field(factory=dict)
     priority: int = 0
-    spec: str = ""
 
 
 @frozen(kw_only=True)
@@ -405,6 +403,43 @@ class JobLeased:
 
 
 @frozen(kw_only=True)
+class ContainerStarted:
+    """A container of the job runs at its worker's engine; `ports`: "HOST:PORT" by "7777/tcp".
+
+    If builds share the lease, it is told of the first.
+    """
+
+    build: BuildId
+    job: JobId
+    lease: LeaseId
+    container: str
+    ports: dict[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class ContainerFailed:
+    """The job ran and failed, or could not be run at all, and is to be begun anew: it is released."""
+
+    build: BuildId
+    job: JobId
+    lease: LeaseId
+    exit_code: int
+    error: str
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+
+
+@frozen(kw_only=True)
+class HealthCheckFailed:
+    """Something asked the running job whether all is well, and it did not say so."""
+
+    build: BuildId
+    job: JobId
+    lease: LeaseId
+    error: str
+
+
+@frozen(kw_only=True)
 class JobReleased:
     """The lease ended without an answer; the job is queued again."""
 
@@ -500,6 +535,9 @@ Event: TypeAlias = (
     | JobQueued
     | JobBlocked
     | JobLeased
+    | ContainerStarted
+    | ContainerFailed
+    | HealthCheckFailed
     | JobReleased
     | JobSucceeded
     | JobFailed

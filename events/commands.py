@@ -70,7 +70,7 @@ class NewJob:
 
 @frozen(kw_only=True)
 class StartBuild:
-    """Build this graph; `sources` are paths by source id; `labels` and `spec` as in `BuildStarted`."""
+    """Build this graph; `sources` are paths by source id, `labels` what the build can be found by."""
 
     jobs: tuple[NewJob, ...]
     sources: dict[SourceId, str] = field(factory=dict)
@@ -80,7 +80,6 @@ class StartBuild:
     detached: bool = False
     labels: dict[str, str] = field(factory=dict)
     priority: int = 0
-    spec: str = ""
 
 
 @frozen(kw_only=True)
@@ -205,6 +204,23 @@ class Heartbeat:
 
 
 @frozen(kw_only=True)
+class ReportContainer:
+    """Where a container of a lease runs: its id, and "HOST:PORT" by port."""
+
+    lease: LeaseId
+    container: str
+    ports: dict[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class ReportUnhealthy:
+    """The health check of a running job failed."""
+
+    lease: LeaseId
+    error: str
+
+
+@frozen(kw_only=True)
 class HearWorkers:
     """Workers reported and said nothing new (`events.decide.quiet`), in this order."""
 
@@ -236,6 +252,8 @@ Command: TypeAlias = (
     | DropFile
     | KeepOutputs
     | Heartbeat
+    | ReportContainer
+    | ReportUnhealthy
     | HearWorkers
     | RequestWork
 )

@@ -19,11 +19,14 @@ from events.catalog import (
     BuildPrioritised,
     BuildStarted,
     BuildSucceeded,
+    ContainerFailed,
+    ContainerStarted,
     CoordinatorStalled,
     CoordinatorStarted,
     Event,
     FileDropped,
     FileStored,
+    HealthCheckFailed,
     HeartbeatReceived,
     JobAdded,
     JobBlocked,
@@ -104,7 +107,6 @@ def _start_build(state: State, event: BuildStarted) -> None:
         started_at=state.at,
         labels=event.labels,
         priority=event.priority,
-        spec=event.spec,
     )
     state.graphs[event.build] = Graph()
     state.active[event.build] = None
@@ -121,8 +123,8 @@ def _move_build(state: State, event: BuildMoved) -> None:
     error = event.error if isinstance(event, BuildFailed) else getattr(event, "reason", "")
     state.builds[build.id] = evolve(build, status=status, ended_at=state.at, error=error)
     del state.active[build.id]
-    if state.graphs[build.id].hands_over and not isinstance(event, BuildCancelled):
-        state.unkept[build.id] = None
+    if isinstance(event, BuildCancelled):
+        state.unkept.pop(build.id, None)
 
 
 def _prioritise_build(state: State, event: BuildPrioritised) -> None:
@@ -191,7 +193,10 @@ def _forget_results(state: State, event: ResultsForgotten) -> None:
         state.results.pop((job, digest), None)
 
 
-def _nothing(_state: State, _event: SignalReceived | TimePassed | WorkerRestarted) -> None:
+def _nothing(
+    _state: State,
+    _event: SignalReceived | TimePassed | WorkerRestarted | ContainerFailed | HealthCheckFailed,
+) -> None:
     """Inputs that are recorded for their own sake; what follows from them follows them."""
 
 
@@ -228,6 +233,9 @@ _EFFECTS: dict[type[Event], Callable[[State, Any], None]] = {
     JobQueued: jobs.queue,
     JobBlocked: jobs.block,
     JobLeased: jobs.lease,
+    ContainerStarted: jobs.contain,
+    ContainerFailed: _nothing,
+    HealthCheckFailed: _nothing,
     JobReleased: jobs.release,
     JobSucceeded: jobs.succeed,
     JobFailed: jobs.fail,

@@ -46,7 +46,6 @@ class Build:
     error: str = ""
     labels: dict[str, str] = field(factory=dict)
     priority: int = 0
-    spec: str = ""
     prioritised_by: RequestId = NO_REQUEST
 
     @property

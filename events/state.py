@@ -6,7 +6,7 @@ still lets two states be compared. Indexes are kept by `fold` and nobody else.
 
 from attrs import Factory, define
 
-from events.catalog import JobFailed
+from events.catalog import ContainerStarted, JobFailed
 from events.commands import Settings
 from events.errors import BUILD_UNKNOWN, FILE_UNKNOWN, JOB_UNKNOWN, WORKER_UNKNOWN, Rejected
 from events.ids import BuildId, FileId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
@@ -21,8 +21,9 @@ class Graph:
     """A build's jobs and what is derived from them; gone when the build is forgotten.
 
     `sources`: id by path; `dependents`: who waits for a job; `tally`: jobs by status; `queues`: those that
-    are queued, by kind; `reused`: how many did not run; `failures`: how each failed job failed; `outputs`:
-    what is kept of them, once it is; `hands_over`: one of them declares outputs.
+    are queued, by kind; `reused`: how many did not run; `failures`: how each failed job failed; `containers`:
+    where each ran last that runs in one; `restarts`: how often a job was begun anew because it did badly;
+    `outputs`: what is kept of them, once it is.
     """
 
     sources: dict[str, SourceId] = Factory(dict)
@@ -31,9 +32,10 @@ class Graph:
     tally: dict[JobStatus, int] = Factory(lambda: dict.fromkeys(JobStatus, 0))
     queues: dict[Kind, Queue] = Factory(dict)
     failures: dict[JobId, JobFailed] = Factory(dict)
+    containers: dict[JobId, ContainerStarted] = Factory(dict)
+    restarts: dict[JobId, int] = Factory(dict)
     reused: int = 0
     outputs: Outputs | None = None
-    hands_over: bool = False
 
 
 @define
@@ -57,7 +59,7 @@ class State:
 
     sources: dict[SourceId, Source] = Factory(dict)
     files: dict[FileId, File] = Factory(dict)
-    # Builds that have ended, with outputs that are not kept yet.
+    # Builds that declare outputs which are not kept yet.
     unkept: dict[BuildId, None] = Factory(dict)
     results: dict[tuple[JobId, SpecDigest], Result] = Factory(dict)
     # Live workers that hold a job's artifact, with the digest of its spec; and the other way round.

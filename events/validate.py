@@ -200,10 +200,20 @@ def _files(state: State) -> Iterator[str]:
 
 
 def _is_unkept(state: State, build: BuildId) -> bool:
-    graph, status = state.graphs[build], state.builds[build].status
-    if graph.outputs is not None or status not in (BuildStatus.SUCCEEDED, BuildStatus.FAILED):
+    graph = state.graphs[build]
+    if graph.outputs is not None or state.builds[build].status is BuildStatus.CANCELLED:
         return False
     return any(job.spec.outputs for job in graph.jobs.values())
+
+
+def _containers(state: State) -> Iterator[str]:
+    for id_, graph in state.graphs.items():
+        for job in {**graph.containers, **graph.restarts}:
+            container = graph.jobs[job].spec.container
+            if container is None:
+                yield f"job {job} of build {id_} has run in a container and names no image"
+            elif graph.restarts.get(job, 0) > container.restarts:
+                yield f"job {job} of build {id_} was begun anew {graph.restarts[job]} times"
 
 
 def _same(what: str, kept: object, computed: object) -> Iterator[str]:
@@ -220,4 +230,5 @@ CHECKS: Mapping[str, Callable[[State], Iterator[str]]] = {
     "workers": _workers,
     "artifacts": _artifacts,
     "files": _files,
+    "containers": _containers,
 }

@@ -6,6 +6,7 @@ from functools import partial
 import structlog
 
 from clients import backoff, codec, wire
+from clients.distbuild import ContainerReport
 from workers.containers import Started
 
 log = structlog.get_logger()
@@ -15,7 +16,7 @@ TELL_SECONDS = 10.0
 
 async def tell(client: wire.Client, chance: random.Random, started: Started) -> None:
     """Tries for as long as it is not cancelled; one that does not want to know is not asked twice."""
-    body = codec.dumps({"container": started.id, "ports": started.ports})
+    body = codec.write(ContainerReport(container=started.id, ports=started.ports))
     attempt = partial(_tell_once, client, f"/api/leases/{started.lease}/container", body)
     try:
         await backoff.persist(

@@ -7,6 +7,7 @@ from attrs import asdict
 from quart import Blueprint, Response, request
 
 from clients import codec
+from clients.distbuild import ContainerReport
 from clients.server import receive_body
 from coordinator.http import asked
 from coordinator.http.errors import answer_json, as_rejected
@@ -14,6 +15,7 @@ from coordinator.lines import BLOCK_BYTES, Source
 from coordinator.matching import pattern
 from coordinator.output import OutputGap
 from coordinator.parts import Parts
+from events.commands import ReportContainer
 from events.errors import ATTEMPT_UNKNOWN, LEASE_ENDED, MALFORMED, OUTPUT_GAP, Rejected
 from events.ids import BuildId, JobId, LeaseId
 from events.log import Subject
@@ -23,6 +25,7 @@ from events.transitions import JOB_ENDED
 
 JSON = "application/json"
 OUTPUT_CHUNK_BYTES_MAX = 1 << 20
+CONTAINER_BYTES_MAX = 64 << 10
 READ_BYTES = 256 << 10
 # How long a follower of output waits before it looks whether the coordinator stops.
 LOOK_SECONDS = 1.0
@@ -57,6 +60,14 @@ def _add_writing(outputs: Blueprint, parts: Parts) -> None:
             return _json({"size": await parts.outputs.append(id_, stream, offset, data)})
         except OutputGap as gap:
             return answer_json(Rejected(OUTPUT_GAP, str(gap)), size=gap.size)
+
+    @outputs.post("/leases/<lease>/container")
+    async def container(lease: str) -> Response:
+        sent = codec.read(await receive_body(CONTAINER_BYTES_MAX), ContainerReport)
+        await parts.core.submit(
+            ReportContainer(lease=LeaseId(lease), container=sent.container, ports=sent.ports)
+        )
+        return _json({})
 
 
 def _add_reading(outputs: Blueprint, parts: Parts) -> None:

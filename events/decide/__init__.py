@@ -25,6 +25,8 @@ from events.commands import (
     HearWorkers,
     KeepOutputs,
     PrioritiseBuild,
+    ReportContainer,
+    ReportUnhealthy,
     RequestWork,
     ResumeAfterStall,
     StartBuild,
@@ -33,7 +35,7 @@ from events.commands import (
     StoreSource,
     Tick,
 )
-from events.decide import builds, coordinator, files, quiet, retention, sources, workers
+from events.decide import builds, containers, coordinator, files, quiet, retention, sources, workers
 from events.decide.context import Context
 from events.errors import Rejected
 from events.fold import fold
@@ -68,6 +70,10 @@ def decide(state: State, command: Command, context: Context) -> Iterator[Event]:
             return workers.heartbeat(state, command, context)
         case HearWorkers():
             return quiet.hear(state, command)
+        case ReportContainer():
+            return containers.report(state, command)
+        case ReportUnhealthy():
+            return containers.unhealthy(state, command)
         case RequestWork():
             return workers.request_work(state, command, context)
         case StartBuild():

@@ -15,6 +15,7 @@ from events.catalog import (
     SourcesReady,
 )
 from events.commands import CancelBuild, FinishUpload, ForgetBuild, NewJob, PrioritiseBuild, StartBuild
+from events.containers import ENGINE
 from events.decide.context import Context
 from events.decide.jobs import cancel_unfinished, conclude, is_ready, settle
 from events.errors import BAD_GRAPH, BUILD_ENDED, MALFORMED, SOURCES_MISSING, Rejected
@@ -47,7 +48,6 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
         detached=command.detached,
         labels=command.labels,
         priority=command.priority,
-        spec=command.spec,
     )
     files = iter(command.sources.items())
     while page := dict(islice(files, PATHS_PER_RECORD)):
@@ -63,7 +63,7 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
             timeout_seconds=job.timeout_seconds,
             outputs=job.outputs,
             container=job.container,
-            needs=job.needs,
+            needs=_needs(job),
             job_type=job.job_type,
             channel=job.channel,
             args=job.args,
@@ -80,6 +80,12 @@ def prioritise(state: State, command: PrioritiseBuild) -> Iterator[Event]:
         return
     if command.request or command.priority != build.priority:
         yield BuildPrioritised(build=build.id, priority=command.priority, request=command.request)
+
+
+def _needs(job: NewJob) -> tuple[str, ...]:
+    """Who names an image needs an engine, be it said or not."""
+    is_implied = job.container is not None and ENGINE not in job.needs
+    return (*job.needs, ENGINE) if is_implied else job.needs
 
 
 def finish_upload(state: State, command: FinishUpload) -> Iterator[Event]:

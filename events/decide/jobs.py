@@ -9,6 +9,7 @@ import msgspec
 from events.catalog import (
     BuildFailed,
     BuildSucceeded,
+    ContainerFailed,
     Event,
     JobBlocked,
     JobCancelled,
@@ -132,6 +133,9 @@ def finish(state: State, id_: LeaseId, result: Result) -> Iterator[Event]:
     for build in lease.builds:
         if result.error is None:
             yield from _succeed(state, build, lease, result)
+        elif restarts_left(state, build, lease.job):
+            yield _failed_container(build, lease, result)
+            yield from _release(state, build, lease, "container-failed")
         else:
             yield from _fail(state, build, lease, result.exit_code, result.error, result)
     if result.error is None and before not in (None, lease.digest):
@@ -152,9 +156,42 @@ def release(state: State, id_: LeaseId, reason: str) -> Iterator[Event]:
         if hopeless:
             yield from _fail(state, build, lease, -1, f"{hopeless}, last: {reason} ({lease.worker})")
             continue
-        yield JobReleased(build=build, job=lease.job, lease=lease.id, reason=reason)
-        if state.graphs[build].jobs[lease.job].waits_for:
-            yield JobBlocked(build=build, job=lease.job, reason="artifact-lost")
+        yield from _release(state, build, lease, reason)
+
+
+def fail_unhealthy(state: State, lease: Lease, error: str) -> Iterator[Event]:
+    """The job does badly although it runs: it is begun anew as often as it may be, and then has failed."""
+    for build in lease.builds:
+        if restarts_left(state, build, lease.job):
+            yield from _release(state, build, lease, "health-failed")
+        else:
+            yield from _fail(state, build, lease, -1, f"unhealthy: {error}")
+
+
+def restarts_left(state: State, build: BuildId, job: JobId) -> int:
+    """How often the job may still be begun anew."""
+    graph = state.graphs[build]
+    container = graph.jobs[job].spec.container
+    return container.restarts - graph.restarts.get(job, 0) if container else 0
+
+
+def _release(state: State, build: BuildId, lease: Lease, reason: str) -> Iterator[Event]:
+    yield JobReleased(build=build, job=lease.job, lease=lease.id, reason=reason)
+    if state.graphs[build].jobs[lease.job].waits_for:
+        yield JobBlocked(build=build, job=lease.job, reason="artifact-lost")
+
+
+def _failed_container(build: BuildId, lease: Lease, result: Result) -> ContainerFailed:
+    assert result.error is not None, "it failed"
+    return ContainerFailed(
+        build=build,
+        job=lease.job,
+        lease=lease.id,
+        exit_code=result.exit_code,
+        error=result.error,
+        stdout_bytes=result.stdout_bytes,
+        stderr_bytes=result.stderr_bytes,
+    )
 
 
 def _why_hopeless(state: State, job: Job, reason: str) -> str:

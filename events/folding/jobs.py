@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from events.catalog import (
+    ContainerStarted,
     JobAdded,
     JobBlocked,
     JobCancelled,
@@ -50,6 +51,8 @@ _NO_LEASE, _NO_WORKER = LeaseId(""), WorkerId("")
 
 # Releases that count against the job: it may be what kills its workers.
 LOSSES = frozenset({"worker-lost", "lease-ran-out", "never-taken"})
+# Releases that begin the job anew because it did badly itself.
+RESTARTS = frozenset({"container-failed", "health-failed"})
 
 
 def add(state: State, event: JobAdded) -> None:
@@ -60,7 +63,7 @@ def add(state: State, event: JobAdded) -> None:
     for dependency in dependencies:
         graph.dependents.setdefault(dependency, []).append(event.job)
     if event.outputs:
-        graph.hands_over = True
+        state.unkept[event.build] = None
 
 
 def queue(state: State, event: JobQueued) -> None:
@@ -109,6 +112,10 @@ def lease(state: State, event: JobLeased) -> None:
     state.running[(event.job, digest)] = id_
 
 
+def contain(state: State, event: ContainerStarted) -> None:
+    state.graphs[event.build].containers[event.job] = event
+
+
 def succeed(state: State, event: JobSucceeded) -> None:
     graph, job, status = _move(state, event)
     result = Result(event.lease, event.stdout_bytes, event.stderr_bytes)
@@ -138,6 +145,8 @@ def release(state: State, event: JobReleased) -> None:
         started_at=0.0,
         note=event.reason,
     )
+    if event.reason in RESTARTS:
+        graph.restarts[event.job] = graph.restarts.get(event.job, 0) + 1
     _leave_lease(state, event.build, event.lease, revoke=True)
     _enqueue(state, event.build, graph, graph.jobs[event.job])
 

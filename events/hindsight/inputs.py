@@ -16,11 +16,14 @@ from events.catalog import (
     BuildForgotten,
     BuildPrioritised,
     BuildStarted,
+    ContainerFailed,
+    ContainerStarted,
     CoordinatorStalled,
     CoordinatorStarted,
     Event,
     FileDropped,
     FileStored,
+    HealthCheckFailed,
     HeartbeatReceived,
     JobAdded,
     JobFailed,
@@ -57,6 +60,8 @@ from events.commands import (
     NewFile,
     NewJob,
     PrioritiseBuild,
+    ReportContainer,
+    ReportUnhealthy,
     RequestWork,
     Result,
     ResumeAfterStall,
@@ -113,6 +118,10 @@ def _command(state: State, events: Sequence[Event]) -> Command:
             return HearWorkers(workers=workers)
         case WorkRequested(worker=worker, slots_free=slots_free):
             return RequestWork(worker=worker, slots_free=slots_free)
+        case ContainerStarted(lease=lease, container=container, ports=ports):
+            return ReportContainer(lease=lease, container=container, ports=ports)
+        case HealthCheckFailed(lease=lease, error=error):
+            return ReportUnhealthy(lease=lease, error=error)
         case TimePassed():
             return Tick()
         case BuildStarted() as started:
@@ -194,7 +203,6 @@ def _start(started: BuildStarted, events: Sequence[Event]) -> StartBuild:
         detached=started.detached,
         labels=started.labels,
         priority=started.priority,
-        spec=started.spec,
     )
 
 
@@ -253,9 +261,9 @@ def _results(state: State, heard: HeartbeatReceived, events: Sequence[Event]) ->
 
     If nothing did, another result had ended the lease before, and what this one said is not told.
     """
-    answers: dict[LeaseId, JobSucceeded | JobFailed] = {}
+    answers: dict[LeaseId, JobSucceeded | JobFailed | ContainerFailed] = {}
     for event in events:
-        if isinstance(event, JobSucceeded | JobFailed):
+        if isinstance(event, JobSucceeded | JobFailed | ContainerFailed):
             answers.setdefault(event.lease, event)
     lost = heard.lost or _lost(heard.worker, events)
     return [
@@ -264,13 +272,16 @@ def _results(state: State, heard: HeartbeatReceived, events: Sequence[Event]) ->
 
 
 def _result(
-    job: JobId, lease: LeaseId, lost: tuple[JobId, ...], answer: JobSucceeded | JobFailed | None
+    job: JobId,
+    lease: LeaseId,
+    lost: tuple[JobId, ...],
+    answer: JobSucceeded | JobFailed | ContainerFailed | None,
 ) -> Result:
     if lost:
         return Result(job=job, lease=lease, exit_code=-1, error="", lost=lost)
     if answer is None:
         return Result(job=job, lease=lease)
-    failed = answer if isinstance(answer, JobFailed) else None
+    failed = None if isinstance(answer, JobSucceeded) else answer
     return Result(
         job=job,
         lease=lease,

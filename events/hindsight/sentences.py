@@ -14,11 +14,14 @@ from events.catalog import (
     BuildPrioritised,
     BuildStarted,
     BuildSucceeded,
+    ContainerFailed,
+    ContainerStarted,
     CoordinatorStalled,
     CoordinatorStarted,
     Event,
     FileDropped,
     FileStored,
+    HealthCheckFailed,
     HeartbeatReceived,
     JobAdded,
     JobBlocked,
@@ -146,6 +149,8 @@ class Teller:
                 return self._of_beginning(event)
             case BuildSucceeded() | BuildFailed() | BuildCancelled() | BuildForgotten():
                 return self._of_end(event, record.at)
+            case ContainerStarted() | ContainerFailed() | HealthCheckFailed():
+                return self._of_container(event)
             case JobLeased() | JobReleased() | JobSucceeded() | JobFailed():
                 return self._of_run(event, record.at)
             case JobQueued() | JobBlocked() | JobCancelled() | JobReused() | JobReopened():
@@ -260,6 +265,18 @@ class Teller:
             case JobFailed():
                 code = f"exit {event.exit_code}, " if event.exit_code >= 0 else ""
                 return f"{job} failed{where}: {code}{event.error}"
+
+    def _of_container(self, event: ContainerStarted | ContainerFailed | HealthCheckFailed) -> str:
+        job = self._job(event.build, event.job)
+        match event:
+            case ContainerStarted():
+                ports = listed([f"{port} at {place}" for port, place in event.ports.items()])
+                return f"{job} runs in container {event.container[:12]}{', ' if ports else ''}{ports}"
+            case ContainerFailed():
+                code = f"exit {event.exit_code}, " if event.exit_code >= 0 else ""
+                return f"{job} failed and is to be begun anew: {code}{event.error}"
+            case HealthCheckFailed():
+                return f"{job} runs, but its health check failed: {event.error}"
 
     def _of_waiting(
         self, event: JobQueued | JobBlocked | JobCancelled | JobReused | JobReopened, at: float

@@ -27,6 +27,8 @@ REASONS: Mapping[str, str] = {
     "lease-ran-out": "nothing was heard of the lease for too long",
     "never-taken": "the worker reported, but never this job",
     "handed-back": "the worker is leaving",
+    "container-failed": "it failed, and is begun anew",
+    "health-failed": "its health check failed",
     "artifact-unavailable": "the worker could not fetch a dependency",
     "artifact-lost": "its last holder is gone or dropped it",
     "artifact-replaced": "its holder has another artifact of that id now",

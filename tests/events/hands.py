@@ -10,6 +10,9 @@ from events.commands import Heartbeat, Result
 from events.ids import JobId, LeaseId, SpecDigest, WorkerId
 from events.state import State
 
+# Workers of ours have a container engine.
+ENGINE = {"engine": "docker"}
+
 
 @define
 class Hand:
@@ -40,7 +43,9 @@ class Hand:
         self.news.clear()
         named: tuple[str, ...] = tuple(self.runs.values() if self.native else self.runs)
         extra: dict[str, Any] = (
-            {"session": str(self.life), "slots": self.slots, "native": True} if self.native else {}
+            {"session": str(self.life), "slots": self.slots, "native": True, "labels": ENGINE}
+            if self.native
+            else {}
         )
         if self.native:
             extra["digests"] = {job: self.holds[job] for job in added}

@@ -12,7 +12,15 @@ import attrs
 
 from events import codec
 from events.catalog import Command as Cmd
-from events.catalog import Event, HeartbeatReceived, JobAdded, JobFailed, JobLeased, Record, WorkerJoined
+from events.catalog import (
+    Event,
+    HeartbeatReceived,
+    JobAdded,
+    JobFailed,
+    JobLeased,
+    Record,
+    WorkerJoined,
+)
 from events.commands import Command, Heartbeat, NewJob, Settings, StartBuild, StartCoordinator, StoreSource
 from events.decide import Context, execute
 from events.errors import Code, Rejected
@@ -168,6 +176,7 @@ def added(new: NewJob, build: BuildId = BUILD) -> JobAdded:
         args=new.args,
         timeout_seconds=new.timeout_seconds,
         outputs=new.outputs,
+        container=new.container,
     )
 
 

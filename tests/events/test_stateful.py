@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from events import codec, snapshot
-from events.catalog import HeartbeatReceived, JobLeased, JobReopened, Record, WorkersHeard
+from events.catalog import Container, HeartbeatReceived, JobLeased, JobReopened, Record, WorkersHeard
 from events.commands import (
     CancelBuild,
     Command,
@@ -22,6 +22,8 @@ from events.commands import (
     NewFile,
     NewJob,
     PrioritiseBuild,
+    ReportContainer,
+    ReportUnhealthy,
     RequestWork,
     Result,
     ResumeAfterStall,
@@ -45,6 +47,7 @@ from tests.events.hands import Hand
 from tests.events.redecided import decided_again
 from tests.events.story import A, B, C, Counter, D, S, T, file_id, in_order, job, store
 
+BOX = Container(image="box:1", restarts=1)
 IDS = (A, B, C, D, JobId("e" * 40))
 SETTINGS = Settings(
     lease_seconds=10.0,
@@ -72,6 +75,7 @@ def graphs(draw: st.DrawFn) -> tuple[NewJob, ...]:
             inputs=draw(st.sampled_from([(), ("s",), ("s", "t")])),
             say=draw(st.sampled_from(["", "", "other"])),
             outputs=draw(st.sampled_from([(), (), ("stdout",)])),
+            container=draw(st.sampled_from([None, None, BOX])),
         )
         for place, id_ in enumerate(chosen)
     )
@@ -188,6 +192,17 @@ class Farm(RuleBasedStateMachine):
     @rule(index=hands, slots_free=st.integers(0, 3))
     def worker_asks_again(self, index: int, slots_free: int) -> None:
         self.submit(RequestWork(worker=self.hands[index].id, slots_free=slots_free))
+
+    @rule(pick=st.integers(1, 9), name=st.sampled_from("cd"))
+    def container_runs(self, pick: int, name: str) -> None:
+        """Of a lease that may have ended, for a job that may run in none."""
+        self.submit(
+            ReportContainer(lease=self.given[-pick:][0] if self.given else LeaseId(""), container=name)
+        )
+
+    @rule(pick=st.integers(1, 9))
+    def health_check_fails(self, pick: int) -> None:
+        self.submit(ReportUnhealthy(lease=self.given[-pick:][0] if self.given else LeaseId(""), error="500"))
 
     @rule(index=st.integers(0, 1), lost=few_jobs)
     def worker_cannot_fetch(self, index: int, lost: list[JobId]) -> None:

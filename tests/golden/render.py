@@ -46,6 +46,10 @@ def _build(state: State, id_: BuildId) -> Iterator[str]:
     yield f"  {tally}"
     for job in graph.jobs.values():
         yield f"  {_job(job)}"
+    for job_id, ran in graph.containers.items():
+        yield f"  container of {job_id[:4]}: {ran.container} {ran.ports}"
+    for job_id, number in graph.restarts.items():
+        yield f"  {job_id[:4]} was begun anew {number} times"
     if graph.outputs is not None or id_ in state.unkept:
         yield f"  outputs {graph.outputs}"
     for kind, queue in graph.queues.items():

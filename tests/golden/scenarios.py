@@ -12,6 +12,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from events.catalog import Container
 from events.codec import encode
 from events.commands import (
     CancelBuild,
@@ -25,6 +26,8 @@ from events.commands import (
     KeepOutputs,
     NewFile,
     PrioritiseBuild,
+    ReportContainer,
+    ReportUnhealthy,
     RequestWork,
     Result,
     ResumeAfterStall,
@@ -62,6 +65,7 @@ from tests.events.story import (
 HERE = Path(__file__).parent
 READY, READY_TOO = FinishUpload(build=BUILD), FinishUpload(build=OTHER)
 BEGINNING = 1763770000.0
+ENGINE = {"engine": "docker"}
 
 
 def done(id_: JobId, number: int, error: str | None = None) -> Result:
@@ -197,6 +201,22 @@ def files_are_stored_and_outputs_kept() -> Story:
     return story.given(DropSource(source=source_of(tool.blob), reason="missing on disk"))
 
 
+def jobs_in_containers_are_begun_anew() -> Story:
+    """One fails and then serves; its health check fails until it may not be begun anew; a worker dies."""
+    serves = Container(image="localhost/web:1", memory=64 << 20, ports=("80/tcp",), health="/", restarts=2)
+    story = opened().given(beat(V, labels=ENGINE), start(job(A, container=serves)), READY)
+    story.given(beat(W), beat(V, labels=ENGINE))
+    story.when(beat(V, labels=ENGINE, finished=(done(A, 1, "exit status 1"),)), at=story.now + 1)
+    for number in (2, 3):
+        story.given(ReportContainer(lease=lease_id(number), container=f"c{number}", ports={"80/tcp": "h:1"}))
+        story.when(ReportUnhealthy(lease=lease_id(number), error="answered 500"), at=story.now + 60)
+        story.given(beat(V, labels=ENGINE))
+    box = Container(image="localhost/box:1", restarts=1)
+    story.given(start(job(B, container=box)), READY_TOO, beat(V, labels=ENGINE))
+    story.when(beat(V, session="2", labels=ENGINE), at=story.now + 1)
+    return story.given(beat(V, 1, session="2", labels=ENGINE, finished=(done(B, 5),)))
+
+
 SCENARIOS: tuple[Callable[[], Story], ...] = (
     two_builds_share_and_reuse,
     workers_are_lost_and_artifacts_with_them,
@@ -207,6 +227,7 @@ SCENARIOS: tuple[Callable[[], Story], ...] = (
     a_worker_restarts_and_another_cannot_fetch,
     what_is_over_is_forgotten,
     files_are_stored_and_outputs_kept,
+    jobs_in_containers_are_begun_anew,
 )
 
 

@@ -75,13 +75,16 @@ REASONS = {
     "SourceDropped": ("missing on disk",),
 }
 # Nothing is forgotten or archived within the time that a run takes, no log is one that is only looked at, and
-# nobody asks for one attempt's output or stores files. Who stores other contents under an id in use is
-# answered before it comes to that refusal, and the others are bugs.
+# nobody asks for one attempt's output, stores files or has a container engine. Who stores other contents
+# under an id in use is answered before it comes to that refusal, and the others are bugs.
 NEVER_EVENTS = {
     "BuildForgotten",
     "BuildPrioritised",
+    "ContainerFailed",
+    "ContainerStarted",
     "FileDropped",
     "FileStored",
+    "HealthCheckFailed",
     "OutputsKept",
     "ResultsForgotten",
     "WorkerForgotten",

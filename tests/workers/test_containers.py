@@ -75,12 +75,12 @@ async def test_an_image_without_commands_runs_what_it_is_made_for(podman: Podman
     async with open_farm() as farm, open_worker(farm, tmp_path / "w", engine=podman.url):
         farm.give(A, container=Container(image="localhost/web:1", ports=("7777/tcp",)))
         started = await farm.started(A)
-        where = started["ports"]["7777/tcp"]
+        where = started["Ports"]["7777/tcp"]
         assert re.fullmatch(r"127\.0\.0\.1:\d+", where)
         async with wire.Client(f"http://{where}") as client:
             reply = await client.call("GET", "/bin/sh", timeout_seconds=5)
         assert reply.status == 200
-        assert started["container"] in podman.run("ps", "--no-trunc", "--quiet")
+        assert started["Container"] in podman.run("ps", "--no-trunc", "--quiet")
         await _revoke(farm, podman)
 
 

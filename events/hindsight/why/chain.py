@@ -19,6 +19,7 @@ from events.hindsight.why import queueing
 from events.hindsight.why.answers import Step
 from events.hindsight.why.ending import failure
 from events.hindsight.why.inquiry import Inquiry
+from events.hindsight.why.restarts import RESTARTS, badly
 from events.hindsight.why.then import DONE, STATUS_AFTER, told
 from events.hindsight.words import because, listed, seconds, worker
 from events.ids import Position
@@ -150,6 +151,8 @@ def _lost(asked: Inquiry, leased: Record, record: Record) -> str:
             return f"lost: {who} {_silence(asked, lease, record) if how == 'silent' else how}"
         case "lease-ran-out":
             return f"lost: {who} {_silence(asked, lease, record)}"
+        case _ if reason in RESTARTS:
+            return badly(asked, leased, record)[0]
         case _:
             return f"taken back from {who}: {because(reason)}"
 

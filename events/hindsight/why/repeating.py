@@ -16,6 +16,7 @@ from events.catalog import (
 from events.hindsight.why.answers import Answer, Question, Said
 from events.hindsight.why.holding import loss
 from events.hindsight.why.inquiry import Inquiry
+from events.hindsight.why.restarts import RESTARTS, badly
 from events.hindsight.why.then import told
 from events.hindsight.words import because, listed, seconds, worker
 from events.log import Subject
@@ -62,6 +63,8 @@ def _cause(asked: Inquiry, leased: Record, record: Record) -> Said:
             return "the worker went on reporting, but never that it runs this job", ()
         case "artifact-unavailable":
             return _unfetched(asked, lease, record)
+        case _ if reason in RESTARTS:
+            return badly(asked, leased, record)
         case _:
             return because(reason), ()
 

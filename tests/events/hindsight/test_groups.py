@@ -11,6 +11,7 @@ from tests.golden.scenarios import HERE, READY, SCENARIOS, done
 
 CONSEQUENCES = {
     "WorkerLost",
+    "ContainerFailed",
     "ArtifactCached",
     "ArtifactDropped",
     "SourcesDeclared",

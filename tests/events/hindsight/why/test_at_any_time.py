@@ -17,7 +17,7 @@ from events.hindsight.why.then import Then
 from events.ids import BuildId, JobId, Position
 from events.log import MemoryLog
 from events.query import Scanned
-from events.queue import ANY_WORKER, COMMANDS
+from events.queue import ANY_WORKER, kind_of, meets
 from events.schedule import _suits
 from events.state import State
 from events.transitions import JobStatus
@@ -79,15 +79,18 @@ def check(found: Explanation, state: State) -> None:
 def check_queued(found: Explanation, state: State) -> None:
     """Whether it is kept for somebody, and whether anybody is there, is what the queue itself says."""
     [waiting] = [answer for answer in found.answers if answer.question is Question.WAITING]
-    queue = state.graphs[found.build].queues[COMMANDS]
+    spec = state.graphs[found.build].jobs[found.job].spec
+    queue = state.graphs[found.build].queues[kind_of(spec)]
     [opens_at] = [
         queue.lines[line][found.job] for line in queue.places[found.job] if line.worker == ANY_WORKER
     ]
     assert (waiting.code == "held") is (opens_at > state.at)
     if opens_at <= state.at:
         alive = [worker for worker in state.workers.values() if worker.alive]
+        able = [worker for worker in alive if meets(worker.labels, spec.needs)]
         assert (waiting.code == "no-worker") is (not alive)
-        assert (waiting.code == "draining") is (bool(alive) and all(worker.draining for worker in alive))
+        assert (waiting.code == "unable") is (bool(alive) and not able)
+        assert (waiting.code == "draining") is (bool(able) and all(worker.draining for worker in able))
 
 
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: str(path.stem))

@@ -1,9 +1,10 @@
 """Why did a job have to run again?"""
 
-from events.commands import Result, Tick
+from events.catalog import Container
+from events.commands import ReportUnhealthy, Result, Tick
 from events.hindsight.why import Question
 from events.ids import JobId
-from tests.events.hindsight.why.asking import READY, READY_TOO, answers, done, texts
+from tests.events.hindsight.why.asking import READY, READY_TOO, answers, bad, done, texts
 from tests.events.story import OTHER, A, B, Story, V, beat, job, lease_id, start
 
 LOST = "worker w, which held it, was lost: it came back as a new process"
@@ -107,3 +108,15 @@ def test_a_reused_result_may_be_lost_too() -> None:
     story.given(start(job(A), job(B, A)), READY_TOO).when(beat(free=0, dropped=(A,)), at=2.0)
     [text] = texts(story, A, Question.AGAIN, build=OTHER)
     assert text.startswith("an earlier result was reused at record 17, but 2.0 s later, at record 22, ")
+
+
+def test_a_container_that_did_badly() -> None:
+    """It failed, or was not healthy: what it said of that is in the record before."""
+    engine, box = {"engine": "docker"}, Container(image="box:1", restarts=2)
+    story = Story().given(start(job(A, container=box)), READY, beat(labels=engine))
+    story.when(beat(labels=engine, finished=(bad(A, 1),)), at=1.0)
+    story.when(ReportUnhealthy(lease=lease_id(2), error="answered 500"), at=61.0)
+    [(failed, text), (unhealthy, other)] = again(story)
+    assert (failed, unhealthy) == ("container-failed", "health-failed")
+    assert text.endswith("it failed (exit status 2) and was begun anew")
+    assert other.endswith("its health check failed (answered 500) and it was begun anew")
