@@ -68,7 +68,8 @@ class CoordinatorStarted:
     """A coordinator took the log over; every live lease is renewed, since our downtime is nobody's fault.
 
     All times in seconds. `cache_timeout` and `deps_timeout` are distbuild's: how long a job waits for a
-    worker that holds its own result, and then for one that holds a dependency.
+    worker that holds its own result, and then for one that holds a dependency. `typed_lease_seconds`: how
+    long a lease of a typed job lives unheard of; `asking_worker_seconds`: likewise who asks for such jobs.
     """
 
     epoch: int
@@ -79,6 +80,8 @@ class CoordinatorStarted:
     cache_timeout: float
     deps_timeout: float
     losses_max: int
+    typed_lease_seconds: float = 120.0
+    asking_worker_seconds: float = 3600.0
 
 
 @frozen(kw_only=True)
@@ -108,6 +111,7 @@ class WorkerJoined:
     """A worker reported for the first time, or again after it was lost or restarted.
 
     `native` workers name leases and sessions; others speak plain distbuild and are known by their URL.
+    Those that are `asking` do neither: they ask for typed jobs, and each lease is heard of by itself.
     """
 
     worker: WorkerId
@@ -115,6 +119,7 @@ class WorkerJoined:
     slots: int = 0
     labels: dict[str, str] = field(factory=dict)
     native: bool = False
+    asking: bool = False
 
 
 @frozen(kw_only=True)
@@ -147,10 +152,27 @@ class WorkersHeard:
 
 @frozen(kw_only=True)
 class WorkRequested:
-    """A worker whose heartbeat was held got asked for again, because there is work now."""
+    """A worker whose heartbeat was held got asked for again, because there is work now.
+
+    Or somebody asked for a job of these `types` in these `channels`, and there is one.
+    """
 
     worker: WorkerId
     slots_free: int
+    types: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class LeaseHeard:
+    """Whoever holds the lease of a typed job spoke of it.
+
+    It `said` `alive`, of which only some are recorded, or `answered`, or `handed-back`.
+    """
+
+    worker: WorkerId
+    lease: LeaseId
+    said: str
 
 
 @frozen(kw_only=True)
@@ -302,6 +324,8 @@ class JobAdded:
     `outputs`: what is kept as files once the build has ended: paths in its artifact, `stdout`, `stderr`.
     `needs`: labels a worker must have, each NAME=VALUE. A job with a `job_type` runs no commands: it is given
     to workers that ask for this type in this `channel`, with `args`, a JSON text, as its client wrote it.
+    With `after_failure` it waits for its dependencies to end, well or not. `same_as`: it is the very job of
+    that build; what became of it there holds here.
     """
 
     build: BuildId
@@ -317,6 +341,8 @@ class JobAdded:
     job_type: str = ""
     channel: str = ""
     args: str = ""
+    after_failure: bool = False
+    same_as: BuildId = BuildId("")
 
 
 @frozen(kw_only=True)
@@ -462,7 +488,10 @@ class JobSucceeded:
 
 @frozen(kw_only=True)
 class JobFailed:
-    """The job ran and failed, or could not be run at all (`exit_code` -1)."""
+    """The job ran and failed, or could not be run at all (`exit_code` -1).
+
+    Of a job that is the `same_as` one of another build: it failed there, in that lease.
+    """
 
     build: BuildId
     job: JobId
@@ -512,6 +541,7 @@ Event: TypeAlias = (
     | HeartbeatReceived
     | WorkersHeard
     | WorkRequested
+    | LeaseHeard
     | WorkerLost
     | WorkerForgotten
     | SourceStored

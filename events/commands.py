@@ -29,6 +29,8 @@ class Settings:
     cache_timeout: float = 0.010
     deps_timeout: float = 0.100
     losses_max: int = 3
+    typed_lease_seconds: float = 120.0
+    asking_worker_seconds: float = 3600.0
 
 
 @frozen(kw_only=True)
@@ -66,11 +68,16 @@ class NewJob:
     job_type: str = ""
     channel: str = ""
     args: str = ""
+    after_failure: bool = False
+    same_as: BuildId = BuildId("")
 
 
 @frozen(kw_only=True)
 class StartBuild:
-    """Build this graph; `sources` are paths by source id, `labels` what the build can be found by."""
+    """Build this graph; `sources` are paths by source id, `labels` what the build can be found by.
+
+    With `at_once` nothing will be uploaded: what it needs is here, or it is refused.
+    """
 
     jobs: tuple[NewJob, ...]
     sources: dict[SourceId, str] = field(factory=dict)
@@ -80,6 +87,7 @@ class StartBuild:
     detached: bool = False
     labels: dict[str, str] = field(factory=dict)
     priority: int = 0
+    at_once: bool = False
 
 
 @frozen(kw_only=True)
@@ -229,10 +237,45 @@ class HearWorkers:
 
 @frozen(kw_only=True)
 class RequestWork:
-    """A held heartbeat asks again: is there work for this worker now?"""
+    """A held heartbeat asks again: is there work for this worker now?
+
+    One that is asking says for which types of jobs, in which channels.
+    """
 
     worker: WorkerId
     slots_free: int
+    types: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class RegisterWorker:
+    """A worker will ask for typed jobs."""
+
+    worker: WorkerId
+    labels: dict[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class HearLease:
+    """Whoever holds the lease of a typed job is alive."""
+
+    lease: LeaseId
+
+
+@frozen(kw_only=True)
+class AnswerLease:
+    """The result of a typed job."""
+
+    lease: LeaseId
+    result: Result
+
+
+@frozen(kw_only=True)
+class ReturnLease:
+    """Whoever was to hold the lease of a typed job never received it."""
+
+    lease: LeaseId
 
 
 Command: TypeAlias = (
@@ -256,4 +299,8 @@ Command: TypeAlias = (
     | ReportUnhealthy
     | HearWorkers
     | RequestWork
+    | RegisterWorker
+    | HearLease
+    | AnswerLease
+    | ReturnLease
 )

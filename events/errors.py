@@ -99,6 +99,12 @@ DIGEST_DIFFERS = Code(
     "upload it again, or correct the digest",
 )
 NOT_YOURS = Code("TZ-1034", Family.FORBIDDEN, "it is somebody else's", "ask its owner")
+JOB_CANCELLED = Code(
+    "TZ-1050",
+    Family.CONFLICT,
+    "a dependency was cancelled",
+    "hand the dependency in again, and name the new one",
+)
 INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
 
 CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}

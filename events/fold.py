@@ -38,6 +38,7 @@ from events.catalog import (
     JobReopened,
     JobReused,
     JobSucceeded,
+    LeaseHeard,
     OutputsKept,
     Record,
     ResultsForgotten,
@@ -57,7 +58,7 @@ from events.catalog import (
 )
 from events.commands import Settings
 from events.folding import jobs, workers
-from events.ids import Position, source_of
+from events.ids import COORDINATOR, Position, source_of
 from events.model import Build, File, Outputs, Source
 from events.state import Graph, State
 from events.transitions import BUILD, BuildStatus, next_status
@@ -90,6 +91,8 @@ def _start_coordinator(state: State, event: CoordinatorStarted) -> None:
         cache_timeout=event.cache_timeout,
         deps_timeout=event.deps_timeout,
         losses_max=event.losses_max,
+        typed_lease_seconds=event.typed_lease_seconds,
+        asking_worker_seconds=event.asking_worker_seconds,
     )
     workers.renew_all(state)
 
@@ -191,6 +194,7 @@ def _keep_outputs(state: State, event: OutputsKept) -> None:
 def _forget_results(state: State, event: ResultsForgotten) -> None:
     for digest, job in event.results.items():
         state.results.pop((job, digest), None)
+        workers.drop(state, COORDINATOR, job)
 
 
 def _nothing(
@@ -210,6 +214,7 @@ _EFFECTS: dict[type[Event], Callable[[State, Any], None]] = {
     HeartbeatReceived: workers.report,
     WorkersHeard: workers.hear,
     WorkRequested: workers.ask,
+    LeaseHeard: jobs.hear_lease,
     WorkerLost: workers.lose,
     WorkerForgotten: workers.forget,
     SourceStored: _store_source,

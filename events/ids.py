@@ -26,6 +26,12 @@ NO_REQUEST = RequestId(0)
 Position = NewType("Position", int)
 BEGINNING = Position(0)
 
+# Names that no worker that reports may have: the coordinator's, which holds the artifacts of typed jobs
+# itself, and those of workers that ask for such jobs; `ANONYMOUS` are all who do not say who they are.
+COORDINATOR = WorkerId("coordinator")
+ASKING = "composer/"
+ANONYMOUS = WorkerId(f"{ASKING}anonymous")
+
 _HEX40 = re.compile(r"[0-9a-f]{40}\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 

@@ -145,7 +145,8 @@ class Worker(NamedTuple):
     """A machine with slots.
 
     `beats`: it has been seen to report while it runs a job. `capacity`: the most jobs it ever had room
-    for; one of ours asks for more than it has slots while jobs are very short.
+    for; one of ours asks for more than it has slots while jobs are very short. One that is `asking` has no
+    slots, but asks for a typed job whenever it wants one.
     """
 
     id: WorkerId
@@ -160,3 +161,4 @@ class Worker(NamedTuple):
     draining: bool
     beats: bool
     capacity: int
+    asking: bool = False

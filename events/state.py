@@ -72,8 +72,12 @@ class State:
     running: dict[tuple[JobId, SpecDigest], LeaseId] = Factory(dict)
     # Leases that ended although their worker may still be at it: it is told until it reports otherwise.
     revoked: dict[WorkerId, dict[LeaseId, None]] = Factory(dict)
-    # Live workers, longest silent first.
+    # Live workers, longest silent first; those that are asking apart, and `ANONYMOUS` in neither.
     silence: dict[WorkerId, None] = Factory(dict)
+    askers: dict[WorkerId, None] = Factory(dict)
+    # Leases of typed jobs, each heard of by itself, longest silent first; and those that were cancelled.
+    heard: dict[LeaseId, float] = Factory(dict)
+    cancelled: dict[LeaseId, None] = Factory(dict)
 
     def build(self, build: BuildId) -> Build:
         """The build; raises `Rejected` (`BUILD_UNKNOWN`)."""

@@ -53,6 +53,7 @@ JOB: Table[JobStatus] = {
     JobStatus.BLOCKED: {
         JobQueued: JobStatus.QUEUED,
         JobReused: JobStatus.SUCCEEDED,
+        JobFailed: JobStatus.FAILED,
         JobCancelled: JobStatus.CANCELLED,
     },
     JobStatus.QUEUED: {

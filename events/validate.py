@@ -9,7 +9,8 @@ its cure.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from events.ids import BuildId, JobId
+from events.folding.jobs import serves
+from events.ids import ANONYMOUS, COORDINATOR, BuildId, JobId
 from events.model import Job
 from events.queue import ANY_WORKER, Kind, Queue, kind_of
 from events.state import Graph, State
@@ -89,7 +90,7 @@ def _graph(state: State, build: BuildId) -> Iterator[str]:
 
 def _job(state: State, build: BuildId, graph: Graph, job: Job) -> Iterator[str]:
     name = f"job {job.id} of build {build}"
-    undone = {id_ for id_ in job.spec.deps if graph.jobs[id_].status is not JobStatus.SUCCEEDED}
+    undone = {id_ for id_ in job.spec.deps if not serves(graph.jobs[id_], job)}
     yield from _same(f"dependencies that {name} waits for", job.waits_for, len(undone))
     queue = graph.queues.get(kind_of(job.spec), Queue())
     yield from _same(f"{name} stands in line", job.id in queue.places, job.status is JobStatus.QUEUED)
@@ -162,18 +163,35 @@ def _leases(state: State) -> Iterator[str]:
                 yield f"job {lease.job} is queued in build {build} beside the lease {lease.id} for it"
 
 
+def _typed(state: State) -> Iterator[str]:
+    typed = {a.id for a in state.leases.values() if state.graphs[a.builds[0]].jobs[a.job].spec.job_type}
+    yield from _same("leases of typed jobs", set(state.heard), typed)
+    yield from _in_order("leases", list(state.heard.values()), state.at)
+    for id_ in typed:
+        if not state.workers[state.leases[id_].worker].asking:
+            yield f"lease {id_} of a typed job is held by {state.leases[id_].worker}"
+    if not state.cancelled.keys().isdisjoint(state.leases):
+        yield f"cancelled leases live: {state.cancelled.keys() & state.leases.keys()}"
+
+
+def _in_order(what: str, times: list[float], now: float) -> Iterator[str]:
+    if times != sorted(times) or any(time > now for time in times):
+        yield f"{what} are not in the order of their silence: {times} at {now}"
+
+
 def _workers(state: State) -> Iterator[str]:
     alive = {id_ for id_, worker in state.workers.items() if worker.alive}
-    yield from _same("workers that may fall silent", set(state.silence), alive)
-    seen = [state.workers[id_].last_seen for id_ in state.silence]
-    if seen != sorted(seen) or any(time > state.at for time in seen):
-        yield f"workers are not in the order of their silence: {seen} at {state.at}"
+    asking = {id_ for id_ in alive if state.workers[id_].asking}
+    yield from _same("workers that may fall silent", set(state.silence), alive - asking)
+    yield from _same("asking workers that may fall silent", set(state.askers), asking - {ANONYMOUS})
+    for index in (state.silence, state.askers):
+        yield from _in_order("workers", [state.workers[id_].last_seen for id_ in index], state.at)
     for id_, held in state.leases_of.items():
         if len(held) > state.workers[id_].capacity:
             yield f"worker {id_} has room for {state.workers[id_].capacity}, not for {list(held.values())}"
     busy = {id_ for id_, held in state.leases_of.items() if held}
     for what, workers in (("leases", busy), ("artifacts", set(state.held)), ("revoked", set(state.revoked))):
-        if not workers <= alive:
+        if not workers <= {*alive, COORDINATOR}:
             yield f"workers {workers - alive} are gone, yet have {what}"
     for id_, revoked in state.revoked.items():
         live = state.leases_of.get(id_, {}).values()
@@ -227,6 +245,7 @@ CHECKS: Mapping[str, Callable[[State], Iterator[str]]] = {
     "graphs": _graphs,
     "queues": _queues,
     "leases": _leases,
+    "typed": _typed,
     "workers": _workers,
     "artifacts": _artifacts,
     "files": _files,

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from events.catalog import Event, Record
 from events.commands import (
+    AnswerLease,
     CancelBuild,
     Command,
     DropFile,
@@ -21,21 +22,24 @@ from events.commands import (
     ForgetBuild,
     ForgetResults,
     ForgetWorker,
+    HearLease,
     Heartbeat,
     HearWorkers,
     KeepOutputs,
     PrioritiseBuild,
+    RegisterWorker,
     ReportContainer,
     ReportUnhealthy,
     RequestWork,
     ResumeAfterStall,
+    ReturnLease,
     StartBuild,
     StartCoordinator,
     StoreFile,
     StoreSource,
     Tick,
 )
-from events.decide import builds, containers, coordinator, files, quiet, retention, sources, workers
+from events.decide import builds, containers, coordinator, files, quiet, retention, sources, typed, workers
 from events.decide.context import Context
 from events.errors import Rejected
 from events.fold import fold
@@ -76,6 +80,14 @@ def decide(state: State, command: Command, context: Context) -> Iterator[Event]:
             return containers.unhealthy(state, command)
         case RequestWork():
             return workers.request_work(state, command, context)
+        case HearLease():
+            return typed.hear(state, command, context)
+        case AnswerLease():
+            return typed.answer(state, command)
+        case ReturnLease():
+            return typed.hand_back(state, command)
+        case RegisterWorker():
+            return typed.register(state, command)
         case StartBuild():
             return builds.start(state, command, context)
         case PrioritiseBuild():

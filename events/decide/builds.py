@@ -37,7 +37,7 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
     """A client's graph becomes a build. Its jobs wait until the upload of its sources is done."""
     if command.key and command.key in state.keys:
         return
-    _check(command)
+    _check(state, command)
     build = BuildId(context.new_id(20))
     yield BuildStarted(
         build=build,
@@ -67,7 +67,11 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
             job_type=job.job_type,
             channel=job.channel,
             args=job.args,
+            after_failure=job.after_failure,
+            same_as=job.same_as,
         )
+    if command.at_once:
+        yield from finish_upload(state, FinishUpload(build=build))
 
 
 def prioritise(state: State, command: PrioritiseBuild) -> Iterator[Event]:
@@ -130,13 +134,16 @@ def _check_priority(priority: int) -> None:
         raise Rejected(MALFORMED, f"a priority is a whole number from {-PRIORITY_MAX} to {PRIORITY_MAX}")
 
 
-def _check(command: StartBuild) -> None:
+def _check(state: State, command: StartBuild) -> None:
     _check_priority(command.priority)
     texts = [text for pair in command.labels.items() for text in pair]
     if len(command.labels) > LABELS_MAX or any(len(text) > LABEL_CHARS_MAX for text in texts):
         raise Rejected(MALFORMED, f"a build has at most {LABELS_MAX} labels of {LABEL_CHARS_MAX} characters")
     for job in command.jobs:
         _check_type(job)
+    missing = [id_ for id_ in command.sources if id_ not in state.sources] if command.at_once else []
+    if missing:
+        raise Rejected(SOURCES_MISSING, f"there are no source files {', '.join(missing[:IDS_NAMED])}")
     try:
         check(command.jobs, {str(id_): path for id_, path in command.sources.items()})
     except BadGraph as error:
@@ -149,3 +156,5 @@ def _check_type(job: NewJob) -> None:
         raise Rejected(BAD_GRAPH, f"{name} has a type, and so neither commands nor inputs")
     if not job.job_type and (job.channel or job.args):
         raise Rejected(BAD_GRAPH, f"{name} has a channel or args, but no type")
+    if not job.job_type and job.after_failure:
+        raise Rejected(BAD_GRAPH, f"{name} runs commands: it needs what its dependencies make")

@@ -19,6 +19,8 @@ def start(state: State, command: StartCoordinator) -> Iterator[Event]:
         cache_timeout=settings.cache_timeout,
         deps_timeout=settings.deps_timeout,
         losses_max=settings.losses_max,
+        typed_lease_seconds=settings.typed_lease_seconds,
+        asking_worker_seconds=settings.asking_worker_seconds,
     )
 
 

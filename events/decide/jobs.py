@@ -23,7 +23,7 @@ from events.catalog import (
 )
 from events.commands import Result
 from events.folding.jobs import LOSSES
-from events.ids import BuildId, JobId, LeaseId, SpecDigest
+from events.ids import COORDINATOR, BuildId, JobId, LeaseId, SpecDigest
 from events.model import Job, Lease
 from events.queue import Why
 from events.state import Graph, State
@@ -31,6 +31,9 @@ from events.transitions import JOB_ENDED, BuildStatus, JobStatus
 
 # A job that is handed from worker to worker for ever, for whatever reason, fails in the end.
 ATTEMPTS_MAX = 20
+# A typed one is given to another worker so often, and no more, whatever the settings are.
+RETRIES_MAX = 2
+GIVEN_UP = f"Workers running this job stopped responding more than {RETRIES_MAX} times."
 
 _canonical = msgspec.json.Encoder().encode
 
@@ -42,11 +45,17 @@ def spec_digest(state: State, graph: Graph, job: Job) -> SpecDigest:
     """
     spec = job.spec
     inputs = [(path, state.sources[graph.sources[path]].blob) for path in spec.inputs]
-    deps = [(id_, graph.jobs[id_].digest) for id_ in spec.deps]
+    deps = [(id_, _made_by(graph, id_)) for id_ in spec.deps]
     commands = [(c.exec, c.environ, c.working_directory, c.cat_template, c.cat_output) for c in spec.commands]
     container = (spec.container,) if spec.container else ()
     typed = ((spec.job_type, spec.channel, spec.args),) if spec.job_type else ()
     return SpecDigest(sha256(_canonical((spec.job, commands, inputs, deps, *container, *typed))).hexdigest())
+
+
+def _made_by(graph: Graph, dependency: JobId) -> str:
+    """What the dependency's outcome depends on; a failure is like no other."""
+    failed = graph.failures.get(dependency) if graph.failures else None
+    return graph.jobs[dependency].digest if failed is None else failed.lease
 
 
 def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Event]:
@@ -55,6 +64,14 @@ def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Eve
     waiting = deque(ready)
     while waiting:
         job = graph.jobs[waiting.popleft()]
+        if not is_ready(job):
+            continue  # what failed before it has ended the build
+        failed = _failed_before(state, build, job) if job.spec.same_as else None
+        if failed is not None:
+            yield failed
+            yield from _end_dependents(state, build, job.id)
+            waiting.extend(freed_by(graph, job.id))
+            continue
         digest = spec_digest(state, graph, job)
         reused = _reused(state, build, job.id, digest)
         if reused is not None:
@@ -67,6 +84,17 @@ def settle(state: State, build: BuildId, ready: Iterable[JobId]) -> Iterator[Eve
         shared = state.running.get((job.id, digest))
         if shared is not None:
             yield share(state, build, state.leases[shared])
+
+
+def _failed_before(state: State, build: BuildId, job: Job) -> JobFailed | None:
+    """What became of the very job in the build that it is from, if it failed there."""
+    origin = state.graphs.get(job.spec.same_as)
+    failed = origin.failures.get(job.id) if origin else None
+    if failed is None:
+        return None
+    return JobFailed(
+        build=build, job=job.id, lease=failed.lease, exit_code=failed.exit_code, error=failed.error
+    )
 
 
 def _why_unknown(state: State, job: Job, digest: SpecDigest) -> str:
@@ -129,7 +157,8 @@ def finish(state: State, id_: LeaseId, result: Result) -> Iterator[Event]:
     lease = state.leases.get(id_)
     if lease is None:
         return
-    before = state.holders.get(lease.job, {}).get(lease.worker)
+    holder = COORDINATOR if id_ in state.heard else lease.worker
+    before = state.holders.get(lease.job, {}).get(holder)
     for build in lease.builds:
         if result.error is None:
             yield from _succeed(state, build, lease, result)
@@ -149,6 +178,10 @@ def release(state: State, id_: LeaseId, reason: str) -> Iterator[Event]:
     """
     lease = state.leases.get(id_)
     if lease is None:
+        return
+    if id_ in state.heard and _is_given_up(state, lease, reason):
+        for build in lease.builds:
+            yield from _fail(state, build, lease, -1, GIVEN_UP)
         return
     for build in lease.builds:
         job = state.graphs[build].jobs[lease.job]
@@ -194,8 +227,16 @@ def _failed_container(build: BuildId, lease: Lease, result: Result) -> Container
     )
 
 
+def _is_given_up(state: State, lease: Lease, reason: str) -> bool:
+    """Was this the last retry of a typed job? It is one job for all builds that wait for it."""
+    losses = max(state.graphs[build].jobs[lease.job].losses for build in lease.builds)
+    return reason in LOSSES and losses >= RETRIES_MAX
+
+
 def _why_hopeless(state: State, job: Job, reason: str) -> str:
     """Why the job is not tried again after this release; empty if it is."""
+    if job.spec.job_type:
+        return ""  # those who hang up before they are given it do not count
     if reason in LOSSES and job.losses + 1 >= state.settings.losses_max:
         return f"lost its worker {job.losses + 1} times"
     return f"was tried {job.attempt} times" if job.attempt >= ATTEMPTS_MAX else ""
@@ -253,16 +294,22 @@ def _fail(
         stdout_bytes=result.stdout_bytes if result else 0,
         stderr_bytes=result.stderr_bytes if result else 0,
     )
+    yield from _end_dependents(state, build, lease.job)
+    yield from settle(state, build, freed_by(state.graphs[build], lease.job))
+    yield from conclude(state, build)
+
+
+def _end_dependents(state: State, build: BuildId, job: JobId) -> Iterator[Event]:
+    """What cannot go on after a failure: those that waited for its success, or all if that ends the build."""
     if state.builds[build].keep_going:
-        yield from _cancel_dependents(state, build, lease.job)
+        yield from _cancel_dependents(state, build, job)
     else:
         yield from cancel_unfinished(state, build, "build-failed")
-    yield from conclude(state, build)
 
 
 def _cancel_dependents(state: State, build: BuildId, job: JobId) -> Iterator[Event]:
     graph = state.graphs[build]
-    doomed = deque(graph.dependents.get(job, ()))
+    doomed = deque(id_ for id_ in graph.dependents.get(job, ()) if not graph.jobs[id_].spec.after_failure)
     while doomed:
         id_ = doomed.popleft()
         if graph.jobs[id_].status not in JOB_ENDED:

@@ -19,7 +19,7 @@ WORKERS_PER_RECORD = 500
 
 def hear(state: State, command: HearWorkers) -> Iterator[Event]:
     """They were heard of now. One that is lost by now, or never was here, was not."""
-    heard = [id_ for id_ in dict.fromkeys(command.workers) if id_ in state.silence]
+    heard = [id_ for id_ in dict.fromkeys(command.workers) if id_ in state.silence or id_ in state.askers]
     for start in range(0, len(heard), WORKERS_PER_RECORD):
         yield WorkersHeard(workers=tuple(heard[start : start + WORKERS_PER_RECORD]))
 

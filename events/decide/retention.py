@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from events.catalog import Event, ResultsForgotten, WorkerForgotten
 from events.commands import ForgetResults, ForgetWorker
+from events.ids import COORDINATOR, JobId
 from events.state import State
 
 
@@ -14,6 +15,11 @@ def forget_worker(state: State, command: ForgetWorker) -> Iterator[Event]:
         yield WorkerForgotten(worker=worker.id)
 
 
+def is_held_by_nobody(state: State, job: JobId) -> bool:
+    """The coordinator, which holds what typed jobs made, lets go of it together with the result."""
+    return state.holders.get(job, {}).keys() <= {COORDINATOR}
+
+
 def forget_results(state: State, command: ForgetResults) -> Iterator[Event]:
     """Let results go. Where an artifact of the job has turned up, its result may be of use and stays.
 
@@ -22,7 +28,7 @@ def forget_results(state: State, command: ForgetResults) -> Iterator[Event]:
     useless = {
         digest: job
         for digest, job in command.results.items()
-        if (job, digest) in state.results and job not in state.holders
+        if (job, digest) in state.results and is_held_by_nobody(state, job)
     }
     if useless:
         yield ResultsForgotten(results=useless)

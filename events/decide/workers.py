@@ -17,12 +17,13 @@ from events.catalog import (
     WorkRequested,
 )
 from events.commands import Heartbeat, RequestWork, Result
+from events.decide import typed
 from events.decide.context import Context
 from events.decide.jobs import artifacts_lost, finish, release, reuse, share
 from events.errors import MALFORMED, Rejected
-from events.ids import JobId, LeaseId, SpecDigest, WorkerId
+from events.ids import ASKING, COORDINATOR, JobId, LeaseId, SpecDigest, WorkerId, as_uuid
 from events.model import Lease, Worker
-from events.schedule import Pick, schedule
+from events.schedule import Offer, Pick, offer_of, schedule
 from events.state import State
 
 WORKER_ID_MAX = 512
@@ -60,19 +61,38 @@ def heartbeat(state: State, command: Heartbeat, context: Context) -> Iterator[Ev
 
 
 def request_work(state: State, command: RequestWork, context: Context) -> Iterator[Event]:
-    """A held heartbeat asks again; without work for it this is no fact."""
+    """A held heartbeat asks again, or a worker asks for typed jobs; without work for it this is no fact."""
     worker = state.worker(command.worker)
-    slots = room(state, worker.id, command.slots_free)
-    if slots and worker.alive and not worker.draining and schedule(state, worker, context.now) is not None:
-        yield WorkRequested(worker=worker.id, slots_free=command.slots_free)
-        yield from _grant(state, worker.id, slots, context)
+    offer = asked_for(worker, command.types, command.channels)
+    slots = command.slots_free if worker.asking else room(state, worker.id, command.slots_free)
+    is_fit = slots and worker.alive and not worker.draining
+    if is_fit and schedule(state, worker, context.now, offer) is not None:
+        yield WorkRequested(
+            worker=worker.id,
+            slots_free=command.slots_free,
+            types=command.types,
+            channels=command.channels,
+        )
+        yield from _grant(state, worker.id, slots, context, offer)
+
+
+def asked_for(worker: Worker, types: Iterable[str], channels: Iterable[str]) -> Offer:
+    """What the worker can do: commands, or those typed jobs for which it asks."""
+    if not worker.asking:
+        return offer_of(worker)
+    return Offer(frozenset(types) - {""}, frozenset(channels), worker.labels)
 
 
 def tick(state: State, context: Context) -> Iterator[Event]:
     """Workers that were silent for too long lose their leases, and then their place."""
     due = [worker for worker in _longest_silent(state, context.now) if deadline(state, worker) <= context.now]
-    if due:
+    lapsed, gone = typed.lapsed(state, context.now), typed.gone(state, context.now)
+    if due or lapsed or gone:
         yield TimePassed()
+    for id_ in lapsed:
+        yield from release(state, id_, "lease-ran-out")
+    for silent in gone:
+        yield from _lose(state, silent, "silent")
     for worker in due:
         for lease in _leases_of(state, worker.id):
             yield from release(state, lease.id, "lease-ran-out")
@@ -82,7 +102,7 @@ def tick(state: State, context: Context) -> Iterator[Event]:
 
 def next_deadline(state: State) -> float | None:
     """When the next `Tick` is due (seconds since 1970); None while no worker is known."""
-    best: float | None = None
+    best: float | None = min(typed.deadlines(state), default=None)
     patience = min(state.settings.lease_seconds, state.settings.worker_silence_seconds)
     for id_ in state.silence:
         worker = state.workers[id_]
@@ -128,6 +148,8 @@ def _check(command: Heartbeat) -> None:
         raise Rejected(MALFORMED, f"WorkerID must have 1 to {WORKER_ID_MAX} characters")
     if command.slots_free < 0 or command.slots < 0:
         raise Rejected(MALFORMED, "FreeSlots must not be negative")
+    if command.worker == COORDINATOR or command.worker.startswith(ASKING):
+        raise Rejected(MALFORMED, f"no worker that reports may be called {command.worker[:80]!r}")
 
 
 def _meet(state: State, command: Heartbeat) -> Iterator[Event]:
@@ -246,10 +268,12 @@ def _reclaim(state: State, command: Heartbeat, report: _Report, now: float) -> I
             yield from release(state, lease.id, "lease-ran-out")
 
 
-def _grant(state: State, id_: WorkerId, slots: int, context: Context) -> Iterator[Event]:
+def _grant(
+    state: State, id_: WorkerId, slots: int, context: Context, offer: Offer | None = None
+) -> Iterator[Event]:
     worker = state.workers[id_]
     for _ in range(slots):
-        pick = schedule(state, worker, context.now)
+        pick = schedule(state, worker, context.now, offer)
         if pick is None:
             return
         yield from _lease(state, worker, pick, context)
@@ -257,7 +281,9 @@ def _grant(state: State, id_: WorkerId, slots: int, context: Context) -> Iterato
 
 def _lease(state: State, worker: Worker, pick: Pick, context: Context) -> Iterator[Event]:
     job = state.graphs[pick.build].jobs[pick.job]
-    lease = LeaseId(context.new_id(16))
+    drawn = context.new_id(16)
+    # Those who are given typed jobs know a lease as a UUID.
+    lease = LeaseId(as_uuid(drawn).replace("-", "") if job.spec.job_type else drawn)
     yield JobLeased(
         build=pick.build,
         job=pick.job,

@@ -14,9 +14,10 @@ from events.catalog import (
     JobReopened,
     JobReused,
     JobSucceeded,
+    LeaseHeard,
 )
 from events.folding import workers
-from events.ids import BuildId, JobId, LeaseId, WorkerId
+from events.ids import COORDINATOR, BuildId, JobId, LeaseId, WorkerId
 from events.model import Job, Lease, Result
 from events.queue import (
     FIRST_COME,
@@ -53,6 +54,8 @@ _NO_LEASE, _NO_WORKER = LeaseId(""), WorkerId("")
 LOSSES = frozenset({"worker-lost", "lease-ran-out", "never-taken"})
 # Releases that begin the job anew because it did badly itself.
 RESTARTS = frozenset({"container-failed", "health-failed"})
+# So many leases of typed jobs are remembered to have been cancelled, for their workers to learn of it.
+CANCELLED_MAX = 10_000
 
 
 def add(state: State, event: JobAdded) -> None:
@@ -110,6 +113,14 @@ def lease(state: State, event: JobLeased) -> None:
         leases = state.leases_of[worker] = {}
     leases[event.job] = id_
     state.running[(event.job, digest)] = id_
+    if spec.job_type:
+        state.heard[id_] = now
+
+
+def hear_lease(state: State, event: LeaseHeard) -> None:
+    if event.said == "alive":
+        del state.heard[event.lease]
+        state.heard[event.lease] = state.at
 
 
 def contain(state: State, event: ContainerStarted) -> None:
@@ -121,7 +132,7 @@ def succeed(state: State, event: JobSucceeded) -> None:
     result = Result(event.lease, event.stdout_bytes, event.stderr_bytes)
     _finish(state, graph, job, status, "", result.stdout_bytes, result.stderr_bytes)
     state.results[(event.job, job.digest)] = result
-    workers.hold(state, job.worker, event.job, job.digest)
+    workers.hold(state, COORDINATOR if job.spec.job_type else job.worker, event.job, job.digest)
     _leave_lease(state, event.build, event.lease)
     _free_dependents(graph, event.job, -1)
 
@@ -130,7 +141,12 @@ def fail(state: State, event: JobFailed) -> None:
     graph, job, status = _move(state, event)
     _finish(state, graph, job, status, event.error, event.stdout_bytes, event.stderr_bytes)
     graph.failures[event.job] = event
-    _leave_lease(state, event.build, event.lease)
+    if job.status is JobStatus.RUNNING:
+        _leave_lease(state, event.build, event.lease)
+    for id_ in graph.dependents.get(event.job, ()):
+        waiting = graph.jobs[id_]
+        if waiting.spec.after_failure:
+            graph.jobs[id_] = waiting.waiting_for(waiting.waits_for - 1)
 
 
 def release(state: State, event: JobReleased) -> None:
@@ -157,6 +173,8 @@ def cancel(state: State, event: JobCancelled) -> None:
         _dequeue(state, event.build, graph, event.job)
     elif job.status is JobStatus.RUNNING:
         _leave_lease(state, event.build, job.lease, revoke=True)
+        if job.spec.job_type and job.lease not in state.leases:
+            _remember_cancelled(state, job.lease)
     _finish(state, graph, job, status, event.reason)
 
 
@@ -179,12 +197,23 @@ def reuse(state: State, event: JobReused) -> None:
 
 def reopen(state: State, event: JobReopened) -> None:
     graph, job, status = _move(state, event)
-    done = JobStatus.SUCCEEDED
-    waits_for = sum(graph.jobs[id_].status is not done for id_ in dict.fromkeys(job.spec.deps))
+    waits_for = sum(not serves(graph.jobs[id_], job) for id_ in dict.fromkeys(job.spec.deps))
     graph.jobs[event.job] = Job(
         job.spec, status, waits_for, attempt=job.attempt, losses=job.losses, note=event.reason
     )
     _free_dependents(graph, event.job, +1)
+
+
+def serves(dependency: Job, job: Job) -> bool:
+    """Need the job not wait for this dependency?"""
+    failed_well_enough = job.spec.after_failure and dependency.status is JobStatus.FAILED
+    return dependency.status is JobStatus.SUCCEEDED or failed_well_enough
+
+
+def _remember_cancelled(state: State, lease: LeaseId) -> None:
+    state.cancelled[lease] = None
+    if len(state.cancelled) > CANCELLED_MAX:
+        del state.cancelled[next(iter(state.cancelled))]
 
 
 def _move(state: State, event: JobMoved) -> tuple[Graph, Job, JobStatus]:
@@ -242,6 +271,7 @@ def _leave_lease(state: State, build: BuildId, id_: LeaseId, *, revoke: bool = F
     del state.leases[id_]
     del state.leases_of[held.worker][held.job]
     del state.running[(held.job, held.digest)]
+    state.heard.pop(id_, None)
     if revoke and state.workers[held.worker].native:
         state.revoked.setdefault(held.worker, {})[id_] = None
 
@@ -260,7 +290,7 @@ def _enqueue(state: State, build: BuildId, graph: Graph, job: Job) -> None:
     holders = state.holders.get(id_)
     own = [worker for worker, held in holders.items() if held in (job.digest, "")] if holders else []
     near = _near(state, job) if job.spec.deps else []
-    if not own and not near:
+    if job.spec.job_type or (not own and not near):
         line.join(id_, FIRST_COME, now)
         return
     wait = settings.cache_timeout if own else 0.0
@@ -289,6 +319,7 @@ def _near(state: State, job: Job) -> list[WorkerId]:
         near.update(dict.fromkeys(state.holders.get(dependency, ())))
         if len(near) > HOLDERS_MAX:
             return []
+    near.pop(COORDINATOR, None)  # it holds artifacts and runs nothing
     return list(near)
 
 

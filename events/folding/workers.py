@@ -8,7 +8,7 @@ from events.catalog import (
     WorkersHeard,
     WorkRequested,
 )
-from events.ids import JobId, LeaseId, SpecDigest, WorkerId
+from events.ids import ANONYMOUS, JobId, LeaseId, SpecDigest, WorkerId
 from events.model import Worker
 from events.queue import Line, Why, kind_of
 from events.state import State
@@ -28,8 +28,9 @@ def join(state: State, event: WorkerJoined) -> None:
         False,
         event.native,
         max(event.slots, len(state.leases_of.get(event.worker, ()))),
+        event.asking,
     )
-    _seen(state, event.worker)
+    _heard_of(state, event.worker)
 
 
 def report(state: State, event: HeartbeatReceived) -> None:
@@ -58,11 +59,15 @@ def report(state: State, event: HeartbeatReceived) -> None:
 def hear(state: State, event: WorkersHeard) -> None:
     for id_ in event.workers:
         state.workers[id_] = state.workers[id_]._replace(last_seen=state.at)
-        _seen(state, id_)
+        _heard_of(state, id_)
 
 
 def ask(state: State, event: WorkRequested) -> None:
     worker = state.workers[event.worker]
+    if worker.asking:
+        capacity = len(state.leases_of.get(worker.id, ())) + event.slots_free
+        state.workers[worker.id] = worker._replace(capacity=max(worker.capacity, capacity))
+        return
     state.workers[event.worker] = worker._replace(last_seen=state.at, slots_free=event.slots_free)
     _seen(state, event.worker)
 
@@ -76,7 +81,7 @@ def lose(state: State, event: WorkerLost) -> None:
     state.held.pop(event.worker, None)
     state.revoked.pop(event.worker, None)
     state.leases_of.pop(event.worker, None)
-    del state.silence[event.worker]
+    del (state.askers if worker.asking else state.silence)[event.worker]
 
 
 def forget(state: State, event: WorkerForgotten) -> None:
@@ -86,8 +91,9 @@ def forget(state: State, event: WorkerForgotten) -> None:
 
 def renew_all(state: State) -> None:
     """Nobody is blamed for a time in which we did not listen."""
-    for id_ in state.silence:
+    for id_ in (*state.silence, *state.askers):
         state.workers[id_] = state.workers[id_]._replace(last_seen=state.at)
+    state.heard = dict.fromkeys(state.heard, state.at)
 
 
 def hold(state: State, worker: WorkerId, job: JobId, digest: SpecDigest) -> None:
@@ -115,6 +121,14 @@ def drop(state: State, worker: WorkerId, job: JobId) -> None:
     if holders.pop(worker, None) is not None and not holders:
         del state.holders[job]
     state.held.get(worker, {}).pop(job, None)
+
+
+def _heard_of(state: State, worker: WorkerId) -> None:
+    if not state.workers[worker].asking:
+        _seen(state, worker)
+    elif worker != ANONYMOUS:
+        state.askers.pop(worker, None)
+        state.askers[worker] = None
 
 
 def _seen(state: State, worker: WorkerId) -> None:

@@ -18,6 +18,7 @@ from events.catalog import (
     JobReopened,
     JobReused,
     JobSucceeded,
+    LeaseHeard,
     Record,
     SourcesReady,
     WorkerLost,
@@ -117,6 +118,8 @@ class Attempts:
                 self._reuse(build, job, position, record.at)
             case HeartbeatReceived(finished=finished, lost=lost):
                 self._finished = frozenset(finished) - lost.keys()
+            case LeaseHeard(lease=lease, said="answered"):
+                self._finished = frozenset({lease})
             case SourcesReady(build=build):
                 self._because = "sources-ready"
                 self.ready_at[build] = record.at
@@ -150,7 +153,7 @@ class Attempts:
 
     def _sit(self, attempt: Attempt) -> None:
         bench = self._benches.setdefault(attempt.worker, Bench())
-        if bench.sit(attempt.lease, self._state.workers[attempt.worker].slots):
+        if bench.sit(attempt.lease, self._slots(attempt.worker)):
             attempt.begun_at = attempt.leased_at
             before = bench.predecessor(attempt.queued_at)
             attempt.slot_after = self._ended.get(before) if before else None
@@ -160,10 +163,14 @@ class Attempts:
         for other in self._holders.pop(attempt.lease):
             other.begun_at = at if other.begun_at is None else other.begun_at
         self._ended[attempt.lease] = attempt
-        slots = self._state.workers[attempt.worker].slots
-        following = self._benches[attempt.worker].rise(attempt.lease, slots, at)
+        following = self._benches[attempt.worker].rise(attempt.lease, self._slots(attempt.worker), at)
         for other in self._holders[following] if following else ():
             other.begun_at, other.slot_after = at, attempt
+
+    def _slots(self, id_: WorkerId) -> int:
+        """One that is asking has as many as it asks for."""
+        worker = self._state.workers[id_]
+        return worker.capacity if worker.asking else worker.slots
 
     def _end(self, event: Ended, position: Position, at: float) -> None:
         attempt = self._live.pop((event.build, event.job), None)

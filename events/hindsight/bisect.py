@@ -32,6 +32,7 @@ INVARIANTS: Mapping[str, str] = {
     "graphs": "counts, dependents and what jobs wait for are as the jobs say",
     "queues": "who is queued stands in line, and nobody else",
     "leases": "leases are those of the jobs that run",
+    "typed": "leases of typed jobs are heard of by themselves, and those that were cancelled are over",
     "workers": "workers are in the order of their silence, with room for what they run",
     "artifacts": "who holds what is the same from both sides",
     "files": "files are sources, and only declared outputs are still to be kept",

@@ -30,6 +30,7 @@ from events.catalog import (
     JobLeased,
     JobReleased,
     JobSucceeded,
+    LeaseHeard,
     OutputsKept,
     Record,
     ResultsForgotten,
@@ -46,6 +47,7 @@ from events.catalog import (
     WorkRequested,
 )
 from events.commands import (
+    AnswerLease,
     CancelBuild,
     Command,
     DropFile,
@@ -54,17 +56,20 @@ from events.commands import (
     ForgetBuild,
     ForgetResults,
     ForgetWorker,
+    HearLease,
     Heartbeat,
     HearWorkers,
     KeepOutputs,
     NewFile,
     NewJob,
     PrioritiseBuild,
+    RegisterWorker,
     ReportContainer,
     ReportUnhealthy,
     RequestWork,
     Result,
     ResumeAfterStall,
+    ReturnLease,
     Settings,
     StartBuild,
     StartCoordinator,
@@ -112,16 +117,20 @@ def recover(state: State, records: Sequence[Record]) -> Given:
 
 def _command(state: State, events: Sequence[Event]) -> Command:
     match events[0]:
+        case WorkerJoined(worker=worker, labels=labels, asking=True):
+            return RegisterWorker(worker=worker, labels=labels)
         case HeartbeatReceived() | WorkerJoined():
             return _heartbeat(state, events)
         case WorkersHeard(workers=workers):
             return HearWorkers(workers=workers)
-        case WorkRequested(worker=worker, slots_free=slots_free):
-            return RequestWork(worker=worker, slots_free=slots_free)
         case ContainerStarted(lease=lease, container=container, ports=ports):
             return ReportContainer(lease=lease, container=container, ports=ports)
         case HealthCheckFailed(lease=lease, error=error):
             return ReportUnhealthy(lease=lease, error=error)
+        case WorkRequested(worker=worker, slots_free=slots_free, types=types, channels=channels):
+            return RequestWork(worker=worker, slots_free=slots_free, types=types, channels=channels)
+        case LeaseHeard() as heard:
+            return _of_lease(state, heard, events)
         case TimePassed():
             return Tick()
         case BuildStarted() as started:
@@ -220,6 +229,21 @@ def _new_job(added: JobAdded) -> NewJob:
         job_type=added.job_type,
         channel=added.channel,
         args=added.args,
+        after_failure=added.after_failure,
+        same_as=added.same_as,
+    )
+
+
+def _of_lease(state: State, heard: LeaseHeard, events: Sequence[Event]) -> Command:
+    """What was said of a lease, by what followed."""
+    if heard.said == "alive":
+        return HearLease(lease=heard.lease)
+    if heard.said == "handed-back":
+        return ReturnLease(lease=heard.lease)
+    answers = [each for each in events if isinstance(each, JobSucceeded | JobFailed)]
+    answer = next((each for each in answers if each.lease == heard.lease), None)
+    return AnswerLease(
+        lease=heard.lease, result=_result(state.leases[heard.lease].job, heard.lease, (), answer)
     )
 
 

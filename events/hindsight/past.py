@@ -183,11 +183,11 @@ class _Shifts:
                 case HeartbeatReceived(worker=worker):
                     self._report(event, at)
                 case WorkerLost(worker=worker):
-                    self._go(worker, self._heard[worker], leaves=False)
+                    self._go(worker, self._heard.get(worker, at), leaves=False)
                 case JobLeased(worker=worker, lease=lease):
                     self._leases[lease] = worker
                 case JobReleased(lease=lease, reason="lease-ran-out"):
-                    self._go(self._leases[lease], self._heard[self._leases[lease]], leaves=False)
+                    self._go(self._leases[lease], self._heard.get(self._leases[lease], at), leaves=False)
                 case WorkRequested(worker=worker):
                     self._heard[worker] = at
                 case WorkersHeard(workers=workers):

@@ -33,6 +33,7 @@ from events.catalog import (
     JobReopened,
     JobReused,
     JobSucceeded,
+    LeaseHeard,
     OutputsKept,
     Record,
     ResultsForgotten,
@@ -62,6 +63,9 @@ class Known:
     names: dict[JobId, str] = Factory(dict)
     queued_at: dict[JobId, float] = Factory(dict)
     runs: dict[JobId, tuple[LeaseId, WorkerId, float]] = Factory(dict)
+
+
+_SAID = {"alive": "still runs", "answered": "ended", "handed-back": "never received"}
 
 
 class Teller:
@@ -116,6 +120,8 @@ class Teller:
                 return f"{worker(event.worker)} came back as a new process"
             case WorkerJoined() | HeartbeatReceived() | WorkRequested() | WorkerLost():
                 return self._of_worker(event)
+            case LeaseHeard():
+                return f"{worker(event.worker)} {_SAID[event.said]} {self._works([event.lease])}"
             case WorkerForgotten():
                 return f"{worker(event.worker)} was forgotten; its records stay"
             case ResultsForgotten():
@@ -191,9 +197,12 @@ class Teller:
             case WorkerJoined():
                 labels = "".join(f", {key}={value}" for key, value in event.labels.items())
                 kind = f"{count(event.slots, 'slot')}{labels}" if event.native else "speaking plain distbuild"
+                kind = f"to ask for typed jobs{labels}" if event.asking else kind
                 return f"{who} joined: {kind}"
             case HeartbeatReceived():
                 return f"{who} reported: {'; '.join(self._reported(event))}"
+            case WorkRequested(types=types) if types:
+                return f"{who} asked for a job of type {listed(types)}"
             case WorkRequested():
                 return f"{who} asked for work: {count(event.slots_free, 'slot')} free"
             case WorkerLost():

@@ -15,6 +15,7 @@ from events.catalog import (
     JobLeased,
     JobQueued,
     JobReused,
+    LeaseHeard,
     Record,
     WorkerLost,
     WorkersHeard,
@@ -103,6 +104,8 @@ class Touch:
 
     def _is_spoken_of(self, event: Event) -> bool:
         """Does a worker speak of the job, or of a lease of it?"""
+        if isinstance(event, LeaseHeard):
+            return event.lease in self._leases
         if not isinstance(event, HeartbeatReceived):
             return False
         spoken = {*event.finished, *event.unreported, *event.strays}
@@ -126,6 +129,8 @@ def _key(record: Record, topic: Topic, teller: Teller) -> Hashable | None:
 def _is_idle(event: Event) -> bool:
     if isinstance(event, WorkRequested | WorkersHeard):
         return True
+    if isinstance(event, LeaseHeard):
+        return event.said == "alive"
     if not isinstance(event, HeartbeatReceived):
         return False
     return not (event.unreported or event.strays or event.finished or event.draining)

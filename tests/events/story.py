@@ -21,7 +21,16 @@ from events.catalog import (
     Record,
     WorkerJoined,
 )
-from events.commands import Command, Heartbeat, NewJob, Settings, StartBuild, StartCoordinator, StoreSource
+from events.commands import (
+    Command,
+    Heartbeat,
+    NewJob,
+    RequestWork,
+    Settings,
+    StartBuild,
+    StartCoordinator,
+    StoreSource,
+)
 from events.decide import Context, execute
 from events.errors import Code, Rejected
 from events.fold import fold, replay
@@ -43,6 +52,7 @@ from events.validate import validate
 A, B, C, D, E, F = (JobId(letter * 40) for letter in "abcdef")
 S, T = (SourceId("1" * 40), SourceId("2" * 40))
 V, W, X = WorkerId("v"), WorkerId("w"), WorkerId("x")
+P = WorkerId("composer/6f4d1f2e-0000-4000-8000-000000000001")
 LEASE_SECONDS = 30.0
 JOB_SECONDS_MAX = 3600.0
 
@@ -57,6 +67,11 @@ def file_id(number: int) -> FileId:
 
 def lease_id(number: int) -> LeaseId:
     return LeaseId(f"{number:032x}")
+
+
+def typed_lease(number: int) -> LeaseId:
+    """Of a typed job: the same, as it looks as a UUID."""
+    return LeaseId(as_uuid(lease_id(number)).replace("-", ""))
 
 
 BUILD, OTHER = build_id(1), build_id(2)
@@ -174,6 +189,8 @@ def added(new: NewJob, build: BuildId = BUILD) -> JobAdded:
         job_type=new.job_type,
         channel=new.channel,
         args=new.args,
+        after_failure=new.after_failure,
+        same_as=new.same_as,
         timeout_seconds=new.timeout_seconds,
         outputs=new.outputs,
         container=new.container,
@@ -185,6 +202,16 @@ def start(*jobs: NewJob, key: str = "", keep_going: bool = False, priority: int 
     named = {path for new in jobs for path in new.inputs}
     sources = {id_: path for id_, path in ((S, "s"), (T, "t")) if path in named}
     return StartBuild(jobs=jobs, sources=sources, key=key, keep_going=keep_going, priority=priority)
+
+
+def single(*jobs: NewJob, key: str = "") -> StartBuild:
+    """Typed jobs of which the last is what is wanted: nothing is uploaded for them."""
+    return StartBuild(jobs=jobs, key=key, keep_going=True, detached=True, at_once=True)
+
+
+def ask(worker: WorkerId, *types: str, channel: str = "") -> RequestWork:
+    """A request for a typed job."""
+    return RequestWork(worker=worker, slots_free=1, types=types, channels=(channel,))
 
 
 def store(source: SourceId, content: str = "0") -> StoreSource:

@@ -1,8 +1,8 @@
 """State as text that a person can review in a diff."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from events.ids import BuildId
+from events.ids import BuildId, LeaseId
 from events.model import Job
 from events.queue import COMMANDS
 from events.state import State
@@ -30,8 +30,14 @@ def render(state: State) -> str:
     lines += [
         f"result {job[:4]} {digest[:8]}: lease {r.lease[-4:]}" for (job, digest), r in state.results.items()
     ]
+    if state.heard or state.cancelled:
+        lines.append(f"typed leases {_places(state.heard)}, cancelled {_places(state.cancelled)}")
     lines.append(f"rotation {[build[-4:] for builds in state.rotation.values() for build in builds]}")
     return "\n".join(lines) + "\n"
+
+
+def _places(leases: Iterable[LeaseId]) -> list[str]:
+    return [lease[-4:] for lease in leases]
 
 
 def _build(state: State, id_: BuildId) -> Iterator[str]:

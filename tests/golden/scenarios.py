@@ -15,6 +15,7 @@ from attrs import evolve
 from events.catalog import Container
 from events.codec import encode
 from events.commands import (
+    AnswerLease,
     CancelBuild,
     DropFile,
     DropSource,
@@ -22,21 +23,24 @@ from events.commands import (
     ForgetBuild,
     ForgetResults,
     ForgetWorker,
+    HearLease,
     HearWorkers,
     KeepOutputs,
     NewFile,
     PrioritiseBuild,
+    RegisterWorker,
     ReportContainer,
     ReportUnhealthy,
     RequestWork,
     Result,
     ResumeAfterStall,
+    ReturnLease,
     Settings,
     StartCoordinator,
     StoreFile,
     Tick,
 )
-from events.ids import BlobDigest, JobId, source_of
+from events.ids import ANONYMOUS, BlobDigest, JobId, source_of
 from tests.events.story import (
     BUILD,
     OTHER,
@@ -46,20 +50,24 @@ from tests.events.story import (
     D,
     E,
     F,
+    P,
     S,
     Story,
     T,
     V,
     W,
     X,
+    ask,
     beat,
     build_id,
     file_id,
     job,
     lease_id,
     plain,
+    single,
     start,
     store,
+    typed_lease,
 )
 
 HERE = Path(__file__).parent
@@ -217,6 +225,25 @@ def jobs_in_containers_are_begun_anew() -> Story:
     return story.given(beat(V, 1, session="2", labels=ENGINE, finished=(done(B, 5),)))
 
 
+def typed_jobs_are_asked_for() -> Story:
+    """One is given back unseen and then fails; who needs it goes on, and is given up. One is cancelled."""
+    story = opened().given(
+        RegisterWorker(worker=P, labels={"arch": "s390x"}), RegisterWorker(worker=ANONYMOUS)
+    )
+    story.given(single(job(A, job_type="depsolve", args='{"packages": ["a"]}'), key="a"))
+    story.given(ask(P, "depsolve"), ReturnLease(lease=typed_lease(1)), ask(P, "depsolve"))
+    story.when(HearLease(lease=typed_lease(2)), at=story.now + 40)
+    broken = Result(job=A, lease=typed_lease(2), exit_code=1, error="no such package", stdout_bytes=60)
+    story.given(AnswerLease(lease=typed_lease(2), result=broken))
+    again = job(A, job_type="depsolve", args='{"packages": ["a"]}', same_as=BUILD)
+    story.given(single(again, job(B, A, job_type="osbuild:s390x", after_failure=True), key="b"))
+    for _ in range(3):
+        story.given(ask(ANONYMOUS, "osbuild:s390x")).when(Tick(), at=story.now + 120)
+    story.given(single(job(C, job_type="file", channel="org-1"), key="c"), ask(P, "file", channel="org-1"))
+    story.given(CancelBuild(build=build_id(3), reason="asked for"), HearWorkers(workers=(P,)))
+    return story.when(Tick(), at=story.now + 3600)
+
+
 SCENARIOS: tuple[Callable[[], Story], ...] = (
     two_builds_share_and_reuse,
     workers_are_lost_and_artifacts_with_them,
@@ -228,6 +255,7 @@ SCENARIOS: tuple[Callable[[], Story], ...] = (
     what_is_over_is_forgotten,
     files_are_stored_and_outputs_kept,
     jobs_in_containers_are_begun_anew,
+    typed_jobs_are_asked_for,
 )
 
 

@@ -16,7 +16,7 @@ from events.catalog import (
 from events.hindsight.why.answers import Said
 from events.hindsight.why.then import Then
 from events.hindsight.words import because, worker
-from events.ids import BuildId, JobId, LeaseId, Position, SpecDigest, WorkerId
+from events.ids import ASKING, COORDINATOR, BuildId, JobId, LeaseId, Position, SpecDigest, WorkerId
 
 Holders: TypeAlias = dict[JobId, dict[WorkerId, SpecDigest]]
 
@@ -68,7 +68,8 @@ def _walk(past: Then, found: Holders, upto: Position) -> Iterator[Record]:
             case JobQueued(build=build, job=job, digest=digest):
                 digests[build, job] = digest
             case JobLeased(lease=lease, worker=who):
-                workers[lease] = who
+                # What those who ask for typed jobs make lies with the coordinator.
+                workers[lease] = COORDINATOR if who.startswith(ASKING) else who
             case JobSucceeded(build=build, job=job, lease=lease):
                 found[job][workers[lease]] = digests[build, job]
             case ArtifactCached(worker=who, job=job, digest=digest):

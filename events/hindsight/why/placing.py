@@ -42,6 +42,8 @@ def _waited(asked: Inquiry, record: Record) -> str:
 def _because(asked: Inquiry, record: Record, lease: JobLeased) -> Said:
     settings = asked.past.settings(record.position)
     match lease.reason:
+        case Why.FIRST_COME if asked.added.job_type:
+            return f"it was the first to ask for jobs of the type {asked.added.job_type}", ()
         case Why.HOLDS_DEPENDENCY:
             return _held(asked, record, lease)
         case Why.HOLDS_RESULT:

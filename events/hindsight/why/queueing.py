@@ -8,7 +8,7 @@ from events.hindsight.why.holding import Holders, holders
 from events.hindsight.why.inquiry import Inquiry
 from events.hindsight.why.then import DONE, STATUS_AFTER, Attendant, told
 from events.hindsight.words import because, count, listed, seconds, short, worker
-from events.ids import BuildId, Position, SpecDigest, WorkerId
+from events.ids import COORDINATOR, BuildId, Position, SpecDigest, WorkerId
 from events.log import Subject
 from events.queue import HOLDERS_MAX, meets
 from events.transitions import JobStatus
@@ -31,11 +31,13 @@ def brief(asked: Inquiry) -> str:
     code, _, _ = _workers(asked)
     if code != "no-room":
         return _BRIEFLY[code]
-    slots = [each.joined.slots for each in asked.past.workers() if not each.is_draining]
+    there = [each for each in asked.past.workers() if not each.joined.asking]
+    slots = [each.joined.slots for each in there if not each.is_draining]
     return f"no free slot ({sum(slots)}/{sum(slots)} busy)" if all(slots) else "no worker has room"
 
 
 _BRIEFLY = {
+    "no-asker": "no worker asks for jobs of its type",
     "no-worker": "no worker is there",
     "unable": "no worker has what it needs",
     "draining": "every worker is leaving",
@@ -54,6 +56,8 @@ def _held(asked: Inquiry) -> tuple[str, str, tuple[Position, ...]] | None:
 
 def _kept(asked: Inquiry) -> tuple[float, str] | None:
     """For a moment only those are asked who hold its result or a dependency: for how long still, and who."""
+    if asked.added.job_type:
+        return None
     queued = asked.last
     settings = asked.past.settings(queued.position)
     waited = asked.past.at - queued.at
@@ -75,13 +79,17 @@ def _near(asked: Inquiry, found: Holders) -> dict[WorkerId, list[str]]:
     """Workers that hold dependencies, and which; none where so many do that it makes no difference."""
     near: dict[WorkerId, list[str]] = {}
     for dependency in dict.fromkeys(asked.added.deps):
-        for id_ in found[dependency]:
+        for id_ in (each for each in found[dependency] if each != COORDINATOR):
             near.setdefault(id_, []).append(asked.graph.name(dependency))
     return near if len(near) <= HOLDERS_MAX else {}
 
 
 def _workers(asked: Inquiry) -> tuple[str, str, tuple[Position, ...]]:
-    there = asked.past.workers()
+    if asked.added.job_type:
+        channel = f" in the channel {asked.added.channel}" if asked.added.channel else ""
+        what = f"jobs of the type {asked.added.job_type}{channel}"
+        return "no-asker", f"the first worker that asks for {what} gets it", ()
+    there = [each for each in asked.past.workers() if not each.joined.asking]
     if not there:
         return _nobody(asked)
     able = [each for each in there if meets(each.joined.labels, asked.added.needs)]

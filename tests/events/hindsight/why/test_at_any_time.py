@@ -80,6 +80,9 @@ def check_queued(found: Explanation, state: State) -> None:
     """Whether it is kept for somebody, and whether anybody is there, is what the queue itself says."""
     [waiting] = [answer for answer in found.answers if answer.question is Question.WAITING]
     spec = state.graphs[found.build].jobs[found.job].spec
+    if spec.job_type:
+        assert waiting.code == "no-asker"
+        return
     queue = state.graphs[found.build].queues[kind_of(spec)]
     [opens_at] = [
         queue.lines[line][found.job] for line in queue.places[found.job] if line.worker == ANY_WORKER
