@@ -532,6 +532,34 @@ class JobReopened:
     reason: str
 
 
+# --- requests: wishes that an agent carries out later (buildapi's job requests)
+
+
+@frozen(kw_only=True)
+class RequestLogged:
+    """Somebody, `who`, wishes for an action; `what` are its parameters, a JSON object as text."""
+
+    request: RequestId
+    action: str
+    who: str
+    what: str
+
+
+@frozen(kw_only=True)
+class RequestPublished:
+    """Whoever carries requests out can hear of it: the broker has the message."""
+
+    request: RequestId
+
+
+@frozen(kw_only=True)
+class RequestFinished:
+    """It was carried out, or never will be; `answer` is what was said about it, a JSON object as text."""
+
+    request: RequestId
+    answer: str
+
+
 Event: TypeAlias = (
     CoordinatorStarted
     | CoordinatorStalled
@@ -574,6 +602,9 @@ Event: TypeAlias = (
     | JobCancelled
     | JobReused
     | JobReopened
+    | RequestLogged
+    | RequestPublished
+    | RequestFinished
 )
 
 EVENTS: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}

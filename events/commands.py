@@ -278,6 +278,31 @@ class ReturnLease:
     lease: LeaseId
 
 
+@frozen(kw_only=True)
+class LogRequest:
+    """Have an action carried out later; `what` are its parameters, a JSON object as text."""
+
+    action: str
+    who: str
+    what: str = "{}"
+
+
+@frozen(kw_only=True)
+class PublishRequest:
+    """The broker has the message."""
+
+    request: RequestId
+
+
+@frozen(kw_only=True)
+class FinishRequest:
+    """Say how it went; `answer` is a JSON object as text. `undelivered`: only if no broker has it yet."""
+
+    request: RequestId
+    answer: str
+    undelivered: bool = False
+
+
 Command: TypeAlias = (
     StartCoordinator
     | ResumeAfterStall
@@ -303,4 +328,7 @@ Command: TypeAlias = (
     | HearLease
     | AnswerLease
     | ReturnLease
+    | LogRequest
+    | PublishRequest
+    | FinishRequest
 )

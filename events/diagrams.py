@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Mapping
 
 from events.catalog import Event
-from events.transitions import BUILD, BUILD_ENDED, JOB, JOB_ENDED, S
+from events.transitions import BUILD, BUILD_ENDED, JOB, JOB_ENDED, REQUEST, REQUEST_ENDED, S
 
 
 def mermaid(table: Mapping[S, Mapping[type[Event], S]], ended: Collection[S]) -> str:
@@ -24,8 +24,9 @@ def mermaid(table: Mapping[S, Mapping[type[Event], S]], ended: Collection[S]) ->
 
 
 def blocks() -> list[str]:
-    """The fenced blocks of the README: jobs first, then builds."""
-    return [f"```mermaid\n{text}\n```" for text in (mermaid(JOB, JOB_ENDED), mermaid(BUILD, BUILD_ENDED))]
+    """The fenced blocks of the README: jobs first, then builds, then requests."""
+    drawn = (mermaid(JOB, JOB_ENDED), mermaid(BUILD, BUILD_ENDED), mermaid(REQUEST, REQUEST_ENDED))
+    return [f"```mermaid\n{text}\n```" for text in drawn]
 
 
 if __name__ == "__main__":

@@ -105,6 +105,15 @@ JOB_CANCELLED = Code(
     "a dependency was cancelled",
     "hand the dependency in again, and name the new one",
 )
+REQUEST_UNKNOWN = Code(
+    "TZ-1051", Family.NOT_FOUND, "no such request", "list the requests at /builds/jobs of the coordinator"
+)
+REQUESTS_OPEN = Code(
+    "TZ-1052",
+    Family.UNAVAILABLE,
+    "too many requests are open",
+    "see that an agent runs and reaches the broker, then try again",
+)
 INTERNAL = Code("TZ-1099", Family.UNAVAILABLE, "a bug in the coordinator", "report it with the operation id")
 
 CATALOG: dict[str, Code] = {code.code: code for code in list(globals().values()) if isinstance(code, Code)}

@@ -41,6 +41,9 @@ from events.catalog import (
     LeaseHeard,
     OutputsKept,
     Record,
+    RequestFinished,
+    RequestLogged,
+    RequestPublished,
     ResultsForgotten,
     SignalReceived,
     SourceDropped,
@@ -57,11 +60,14 @@ from events.catalog import (
     WorkRequested,
 )
 from events.commands import Settings
-from events.folding import jobs, workers
+from events.folding import jobs, requests, workers
 from events.ids import COORDINATOR, Position, source_of
 from events.model import Build, File, Outputs, Source
 from events.state import Graph, State
 from events.transitions import BUILD, BuildStatus, next_status
+
+# Builds with this label have numbers.
+BRANCH = "branch"
 
 BuildMoved: TypeAlias = SourcesReady | BuildSucceeded | BuildFailed | BuildCancelled
 
@@ -98,6 +104,7 @@ def _start_coordinator(state: State, event: CoordinatorStarted) -> None:
 
 
 def _start_build(state: State, event: BuildStarted) -> None:
+    number = state.numbers_given + 1 if BRANCH in event.labels else 0
     state.builds[event.build] = Build(
         id=event.build,
         status=BuildStatus.UPLOADING,
@@ -110,11 +117,15 @@ def _start_build(state: State, event: BuildStarted) -> None:
         started_at=state.at,
         labels=event.labels,
         priority=event.priority,
+        number=number,
     )
     state.graphs[event.build] = Graph()
     state.active[event.build] = None
     if event.key:
         state.keys[event.key] = event.build
+    if BRANCH in event.labels:
+        state.numbers[number] = event.build
+        state.numbers_given = number
 
 
 def _move_build(state: State, event: BuildMoved) -> None:
@@ -145,6 +156,7 @@ def _forget_build(state: State, event: BuildForgotten) -> None:
     assert build.has_ended, f"build {build.id} is {build.status} and cannot be forgotten"
     del state.graphs[event.build]
     state.keys.pop(build.key, None)
+    state.numbers.pop(build.number, None)
     state.unkept.pop(build.id, None)
 
 
@@ -247,5 +259,8 @@ _EFFECTS: dict[type[Event], Callable[[State, Any], None]] = {
     JobCancelled: jobs.cancel,
     JobReused: jobs.reuse,
     JobReopened: jobs.reopen,
+    RequestLogged: requests.log,
+    RequestPublished: requests.publish,
+    RequestFinished: requests.finish,
 }
 assert _EFFECTS.keys() == set(EVENTS.values()), "every event needs its effect, even if it has none"

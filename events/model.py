@@ -23,14 +23,15 @@ from events.ids import (
     WorkerId,
     source_of,
 )
-from events.transitions import BUILD_ENDED, BuildStatus, JobStatus
+from events.transitions import BUILD_ENDED, BuildStatus, JobStatus, RequestStatus
 
 
 @frozen(kw_only=True)
 class Build:
     """One graph a client asked for. Times in seconds since 1970; `ended_at` is 0 while it goes on.
 
-    `prioritised_by`: the latest request that set the priority; what an older one wants is over.
+    `prioritised_by`: the latest request that set the priority; what an older one wants is over. `number`
+    counts the builds of branches, for those who name them by numbers; 0 for any other.
     """
 
     id: BuildId
@@ -47,6 +48,7 @@ class Build:
     labels: dict[str, str] = field(factory=dict)
     priority: int = 0
     prioritised_by: RequestId = NO_REQUEST
+    number: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -162,3 +164,16 @@ class Worker(NamedTuple):
     beats: bool
     capacity: int
     asking: bool = False
+
+
+class Request(NamedTuple):
+    """A wish to be carried out later; `finished_at` is 0 and `answer` empty until it was."""
+
+    id: RequestId
+    status: RequestStatus
+    action: str
+    who: str
+    what: str
+    logged_at: float
+    finished_at: float = 0.0
+    answer: str = ""

@@ -8,9 +8,9 @@ from attrs import Factory, define
 
 from events.catalog import ContainerStarted, JobFailed
 from events.commands import Settings
-from events.errors import BUILD_UNKNOWN, FILE_UNKNOWN, JOB_UNKNOWN, WORKER_UNKNOWN, Rejected
-from events.ids import BuildId, FileId, JobId, LeaseId, Position, SourceId, SpecDigest, WorkerId
-from events.model import Build, File, Job, Lease, Outputs, Result, Source, Worker
+from events.errors import BUILD_UNKNOWN, FILE_UNKNOWN, JOB_UNKNOWN, REQUEST_UNKNOWN, WORKER_UNKNOWN, Rejected
+from events.ids import BuildId, FileId, JobId, LeaseId, Position, RequestId, SourceId, SpecDigest, WorkerId
+from events.model import Build, File, Job, Lease, Outputs, Request, Result, Source, Worker
 from events.queue import Kind, Queue
 from events.rotation import Rotation
 from events.transitions import JobStatus
@@ -79,6 +79,15 @@ class State:
     heard: dict[LeaseId, float] = Factory(dict)
     cancelled: dict[LeaseId, None] = Factory(dict)
 
+    # Builds of branches by their numbers, and how many there ever were.
+    numbers: dict[int, BuildId] = Factory(dict)
+    numbers_given: int = 0
+    # Requests that are open or were finished not too long ago; those that are open; those nobody was told of.
+    requests: dict[RequestId, Request] = Factory(dict)
+    open_requests: dict[RequestId, None] = Factory(dict)
+    unpublished: dict[RequestId, None] = Factory(dict)
+    requests_logged: int = 0
+
     def build(self, build: BuildId) -> Build:
         """The build; raises `Rejected` (`BUILD_UNKNOWN`)."""
         found = self.builds.get(build)
@@ -106,6 +115,13 @@ class State:
         found = self.files.get(file)
         if found is None:
             raise Rejected(FILE_UNKNOWN, f"there is no file {file}")
+        return found
+
+    def request(self, request: RequestId) -> Request:
+        """The request; raises `Rejected` (`REQUEST_UNKNOWN`)."""
+        found = self.requests.get(request)
+        if found is None:
+            raise Rejected(REQUEST_UNKNOWN, f"there is no request {request}")
         return found
 
     def locate(self, job: JobId, digest: SpecDigest) -> WorkerId | None:

@@ -25,6 +25,8 @@ from events.catalog import (
     JobReopened,
     JobReused,
     JobSucceeded,
+    RequestFinished,
+    RequestPublished,
     SourcesReady,
 )
 
@@ -44,6 +46,12 @@ class BuildStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class RequestStatus(StrEnum):
+    LOGGED = "logged"
+    PUBLISHED = "published"
+    FINISHED = "finished"
 
 
 S = TypeVar("S", bound=StrEnum)
@@ -88,7 +96,17 @@ BUILD: Table[BuildStatus] = {
     BuildStatus.CANCELLED: {},
 }
 
+REQUEST: Table[RequestStatus] = {
+    RequestStatus.LOGGED: {
+        RequestPublished: RequestStatus.PUBLISHED,
+        RequestFinished: RequestStatus.FINISHED,
+    },
+    RequestStatus.PUBLISHED: {RequestFinished: RequestStatus.FINISHED},
+    RequestStatus.FINISHED: {},
+}
+
 JOB_ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED})
+REQUEST_ENDED = frozenset({RequestStatus.FINISHED})
 BUILD_ENDED = frozenset({BuildStatus.SUCCEEDED, BuildStatus.FAILED, BuildStatus.CANCELLED})
 
 
@@ -105,12 +123,11 @@ def next_status(table: Table[S], status: S, event: Event, subject: str) -> S:
 
 
 def as_json() -> dict[str, dict[str, dict[str, str]]]:
-    """The tables as plain values: `{"job": {status: {event type: status}}, "build": …}`."""
+    """The tables as plain values: `{"job": {status: {event type: status}}, "build": …, "request": …}`."""
+    return {"job": _plain(JOB), "build": _plain(BUILD), "request": _plain(REQUEST)}
+
+
+def _plain(table: Table[S]) -> dict[str, dict[str, str]]:
     return {
-        "job": {
-            status: {cls.__name__: str(after) for cls, after in row.items()} for status, row in JOB.items()
-        },
-        "build": {
-            status: {cls.__name__: str(after) for cls, after in row.items()} for status, row in BUILD.items()
-        },
+        str(status): {cls.__name__: str(after) for cls, after in row.items()} for status, row in table.items()
     }

@@ -14,7 +14,7 @@ from events.ids import ANONYMOUS, COORDINATOR, BuildId, JobId
 from events.model import Job
 from events.queue import ANY_WORKER, Kind, Queue, kind_of
 from events.state import Graph, State
-from events.transitions import JOB_ENDED, BuildStatus, JobStatus
+from events.transitions import JOB_ENDED, REQUEST_ENDED, BuildStatus, JobStatus, RequestStatus
 
 
 class Inconsistent(AssertionError):
@@ -239,6 +239,17 @@ def _same(what: str, kept: object, computed: object) -> Iterator[str]:
         yield f"{what}: kept are {kept}, there are {computed}"
 
 
+def _requests(state: State) -> Iterator[str]:
+    ended = {id_ for id_, request in state.requests.items() if request.status in REQUEST_ENDED}
+    yield from _same("open requests", set(state.open_requests), set(state.requests) - ended)
+    logged = {id_ for id_, request in state.requests.items() if request.status is RequestStatus.LOGGED}
+    yield from _same("unpublished requests", set(state.unpublished), logged)
+    if any(id_ > state.requests_logged for id_ in state.requests):
+        yield f"more than {state.requests_logged} requests were logged: {list(state.requests)}"
+    numbers = {build.number: id_ for id_, build in state.builds.items() if build.number}
+    yield from _same("numbers of builds", state.numbers, numbers)
+
+
 # By the names that people use for them.
 CHECKS: Mapping[str, Callable[[State], Iterator[str]]] = {
     "builds": _builds,
@@ -248,6 +259,7 @@ CHECKS: Mapping[str, Callable[[State], Iterator[str]]] = {
     "typed": _typed,
     "workers": _workers,
     "artifacts": _artifacts,
+    "requests": _requests,
     "files": _files,
     "containers": _containers,
 }

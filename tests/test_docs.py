@@ -34,7 +34,7 @@ def test_every_event_has_its_place_in_the_life_of_a_build(name: str) -> None:
     assert f"`{name}`" in prose
 
 
-@pytest.mark.parametrize("block", blocks(), ids=["jobs", "builds"])
+@pytest.mark.parametrize("block", blocks(), ids=["jobs", "builds", "requests"])
 def test_the_diagrams_are_those_of_the_tables(block: str) -> None:
     """`python -m events.diagrams` prints what should stand there."""
     assert block in EVENTS_README

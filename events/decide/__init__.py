@@ -18,6 +18,7 @@ from events.commands import (
     Command,
     DropFile,
     DropSource,
+    FinishRequest,
     FinishUpload,
     ForgetBuild,
     ForgetResults,
@@ -26,7 +27,9 @@ from events.commands import (
     Heartbeat,
     HearWorkers,
     KeepOutputs,
+    LogRequest,
     PrioritiseBuild,
+    PublishRequest,
     RegisterWorker,
     ReportContainer,
     ReportUnhealthy,
@@ -39,7 +42,18 @@ from events.commands import (
     StoreSource,
     Tick,
 )
-from events.decide import builds, containers, coordinator, files, quiet, retention, sources, typed, workers
+from events.decide import (
+    builds,
+    containers,
+    coordinator,
+    files,
+    quiet,
+    requests,
+    retention,
+    sources,
+    typed,
+    workers,
+)
 from events.decide.context import Context
 from events.errors import Rejected
 from events.fold import fold
@@ -112,6 +126,12 @@ def decide(state: State, command: Command, context: Context) -> Iterator[Event]:
             return files.drop(state, command)
         case KeepOutputs():
             return files.keep_outputs(state, command, context)
+        case LogRequest():
+            return requests.log(state, command)
+        case PublishRequest():
+            return requests.publish(state, command)
+        case FinishRequest():
+            return requests.finish(state, command)
         case Tick():
             return workers.tick(state, context)
         case StartCoordinator():

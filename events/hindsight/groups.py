@@ -23,6 +23,9 @@ from events.catalog import (
     LeaseHeard,
     OutputsKept,
     Record,
+    RequestFinished,
+    RequestLogged,
+    RequestPublished,
     ResultsForgotten,
     SignalReceived,
     SourceDropped,
@@ -61,6 +64,9 @@ INPUTS: tuple[type[Event], ...] = (
     BuildForgotten,
     WorkerForgotten,
     ResultsForgotten,
+    RequestLogged,
+    RequestPublished,
+    RequestFinished,
 )
 
 

@@ -33,6 +33,9 @@ from events.catalog import (
     LeaseHeard,
     OutputsKept,
     Record,
+    RequestFinished,
+    RequestLogged,
+    RequestPublished,
     ResultsForgotten,
     SignalReceived,
     SourceDropped,
@@ -52,6 +55,7 @@ from events.commands import (
     Command,
     DropFile,
     DropSource,
+    FinishRequest,
     FinishUpload,
     ForgetBuild,
     ForgetResults,
@@ -60,9 +64,11 @@ from events.commands import (
     Heartbeat,
     HearWorkers,
     KeepOutputs,
+    LogRequest,
     NewFile,
     NewJob,
     PrioritiseBuild,
+    PublishRequest,
     RegisterWorker,
     ReportContainer,
     ReportUnhealthy,
@@ -141,6 +147,12 @@ def _command(state: State, events: Sequence[Event]) -> Command:
             return FinishUpload(build=build)
         case BuildPrioritised(build=build, priority=priority, request=request):
             return PrioritiseBuild(build=build, priority=priority, request=request)
+        case RequestLogged(action=action, who=who, what=what):
+            return LogRequest(action=action, who=who, what=what)
+        case RequestPublished(request=request):
+            return PublishRequest(request=request)
+        case RequestFinished(request=request, answer=answer):
+            return FinishRequest(request=request, answer=answer)
         case BuildForgotten(build=build):
             return ForgetBuild(build=build)
         case WorkerForgotten(worker=worker):

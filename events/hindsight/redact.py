@@ -71,6 +71,8 @@ class Redaction:
             return self._hex(text)
         if is_uuid(text):
             return as_uuid(self._hex(text.replace("-", "")))
+        if name in ("what", "answer"):
+            return "{}"  # it stays a JSON object
         if name in ("inputs", "files", "outputs"):
             return self._path(text)
         if name in ("worker", "workers"):

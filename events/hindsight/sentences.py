@@ -36,6 +36,9 @@ from events.catalog import (
     LeaseHeard,
     OutputsKept,
     Record,
+    RequestFinished,
+    RequestLogged,
+    RequestPublished,
     ResultsForgotten,
     SignalReceived,
     SourceDropped,
@@ -148,6 +151,12 @@ class Teller:
             case ArtifactDropped():
                 what = f"the artifact of {self._job(None, event.job)}"
                 return f"{worker(event.worker)} no longer holds {what}: {because(event.reason)}"
+            case RequestLogged():
+                return f"{event.who} asked, as request {event.request}, for {event.action}: {event.what}"
+            case RequestPublished():
+                return f"request {event.request} was published"
+            case RequestFinished():
+                return f"request {event.request} was finished: {event.answer}"
             case BuildPrioritised():
                 asked = f", as request {event.request} asked" if event.request else ""
                 return f"build {short(event.build)} has priority {event.priority} now{asked}"

@@ -12,7 +12,7 @@ from events.fold import fold, replay
 from events.log import Entry, MemoryLog, read_all, verify
 from events.state import State
 from events.transfer import load
-from events.transitions import BUILD, JOB, BuildStatus, JobStatus
+from events.transitions import BUILD, JOB, REQUEST, BuildStatus, JobStatus, RequestStatus
 from events.validate import validate
 from tests.events.story import in_order
 from tests.golden.render import render
@@ -73,7 +73,8 @@ def test_golden_logs_walk_every_edge() -> None:
     walked = {edge for path in LOGS for edge in edges(records(path))}
     jobs = {(str(before), cls.__name__) for before, row in JOB.items() for cls in row}
     builds = {(str(before), cls.__name__) for before, row in BUILD.items() for cls in row}
-    assert walked == jobs | builds
+    requests = {(str(before), cls.__name__) for before, row in REQUEST.items() for cls in row}
+    assert walked == jobs | builds | requests
 
 
 def test_golden_logs_hold_every_event() -> None:
@@ -109,7 +110,9 @@ def edges(history: list[Record]) -> Iterator[tuple[str, str]]:
             yield str(before), type(event).__name__
 
 
-def _status(state: State, event: object) -> JobStatus | BuildStatus | None:
+def _status(state: State, event: object) -> JobStatus | BuildStatus | RequestStatus | None:
+    if (request := getattr(event, "request", None)) in state.requests and not hasattr(event, "build"):
+        return state.requests[request].status
     build, job = getattr(event, "build", None), getattr(event, "job", None)
     if build not in state.builds:
         return None

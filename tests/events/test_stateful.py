@@ -14,14 +14,17 @@ from events.commands import (
     Command,
     DropFile,
     DropSource,
+    FinishRequest,
     FinishUpload,
     ForgetBuild,
     Heartbeat,
     HearWorkers,
     KeepOutputs,
+    LogRequest,
     NewFile,
     NewJob,
     PrioritiseBuild,
+    PublishRequest,
     ReportContainer,
     ReportUnhealthy,
     RequestWork,
@@ -156,6 +159,16 @@ class Farm(RuleBasedStateMachine):
     @rule(index=builds, priority=st.integers(-2, 2), request=st.integers(0, 3))
     def build_is_prioritised(self, index: int, priority: int, request: int) -> None:
         self.submit(PrioritiseBuild(build=self.pick(index), priority=priority, request=RequestId(request)))
+
+    @rule(what=st.text(max_size=8))
+    def somebody_asks(self, what: str) -> None:
+        self.submit(LogRequest(action="act", who="somebody", what=what))
+
+    @rule(request=st.integers(1, 3), answer=st.text(max_size=8), undelivered=st.booleans())
+    def a_request_goes_on(self, request: int, answer: str, undelivered: bool) -> None:
+        id_ = RequestId(request)
+        self.submit(FinishRequest(request=id_, answer=answer, undelivered=undelivered))
+        self.submit(PublishRequest(request=RequestId(request + 1)))
 
     @rule(source=st.sampled_from([S, T]))
     def disk_loses_a_source(self, source: Any) -> None:

@@ -13,9 +13,12 @@ from events.transitions import (
     BUILD_ENDED,
     JOB,
     JOB_ENDED,
+    REQUEST,
+    REQUEST_ENDED,
     BuildStatus,
     IllegalTransition,
     JobStatus,
+    RequestStatus,
     as_json,
     next_status,
 )
@@ -23,7 +26,11 @@ from events.transitions import (
 LEASED = JobLeased(
     build=BuildId("b"), job=JobId("j"), lease=LeaseId("l"), worker=WorkerId("w"), attempt=1, reason="r"
 )
-TABLES: list[tuple[Any, type[StrEnum], str]] = [(JOB, JobStatus, "Job"), (BUILD, BuildStatus, "Build")]
+TABLES: list[tuple[Any, type[StrEnum], str]] = [
+    (JOB, JobStatus, "Job"),
+    (BUILD, BuildStatus, "Build"),
+    (REQUEST, RequestStatus, "Request"),
+]
 
 
 @pytest.mark.parametrize(("table", "statuses", "_prefix"), TABLES)
@@ -47,6 +54,12 @@ def test_every_job_event_is_in_the_table() -> None:
     assert walked == {name for name in EVENTS if name.startswith("Job")} - {"JobAdded"}
 
 
+def test_every_request_event_is_in_the_table() -> None:
+    """But for the one that logs it."""
+    walked = {cls.__name__ for row in REQUEST.values() for cls in row}
+    assert walked == {name for name in EVENTS if name.startswith("Request")} - {"RequestLogged"}
+
+
 @pytest.mark.parametrize(("table", "_statuses", "_prefix"), TABLES)
 def test_the_type_alone_decides(table: Any, _statuses: type[StrEnum], _prefix: str) -> None:
     """One event leads to one status, wherever it comes from."""
@@ -57,6 +70,7 @@ def test_the_type_alone_decides(table: Any, _statuses: type[StrEnum], _prefix: s
 def test_what_has_ended_stays_so() -> None:
     """But for a success whose artifact is lost before the build ends."""
     assert all(not BUILD[status] for status in BUILD_ENDED)
+    assert all(not REQUEST[status] for status in REQUEST_ENDED)
     assert {status for status in JOB_ENDED if JOB[status]} == {JobStatus.SUCCEEDED}
     assert [cls.__name__ for cls in JOB[JobStatus.SUCCEEDED]] == ["JobReopened"]
 
@@ -87,4 +101,5 @@ def test_the_browser_gets_the_same_tables() -> None:
     assert {kind: sum(len(row) for row in table.values()) for kind, table in tables.items()} == {
         "job": sum(len(row) for row in JOB.values()),
         "build": sum(len(row) for row in BUILD.values()),
+        "request": sum(len(row) for row in REQUEST.values()),
     }

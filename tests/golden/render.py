@@ -32,6 +32,8 @@ def render(state: State) -> str:
     ]
     if state.heard or state.cancelled:
         lines.append(f"typed leases {_places(state.heard)}, cancelled {_places(state.cancelled)}")
+    lines += [f"request {request}" for request in state.requests.values()]
+    lines += [f"number {number}: {build[-4:]}" for number, build in state.numbers.items()]
     lines.append(f"rotation {[build[-4:] for builds in state.rotation.values() for build in builds]}")
     return "\n".join(lines) + "\n"
 

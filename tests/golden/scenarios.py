@@ -19,6 +19,7 @@ from events.commands import (
     CancelBuild,
     DropFile,
     DropSource,
+    FinishRequest,
     FinishUpload,
     ForgetBuild,
     ForgetResults,
@@ -26,8 +27,10 @@ from events.commands import (
     HearLease,
     HearWorkers,
     KeepOutputs,
+    LogRequest,
     NewFile,
     PrioritiseBuild,
+    PublishRequest,
     RegisterWorker,
     ReportContainer,
     ReportUnhealthy,
@@ -40,7 +43,7 @@ from events.commands import (
     StoreFile,
     Tick,
 )
-from events.ids import ANONYMOUS, BlobDigest, JobId, source_of
+from events.ids import ANONYMOUS, BlobDigest, JobId, RequestId, source_of
 from tests.events.story import (
     BUILD,
     OTHER,
@@ -72,6 +75,7 @@ from tests.events.story import (
 
 HERE = Path(__file__).parent
 READY, READY_TOO = FinishUpload(build=BUILD), FinishUpload(build=OTHER)
+ONE = RequestId(1)
 BEGINNING = 1763770000.0
 ENGINE = {"engine": "docker"}
 
@@ -163,6 +167,16 @@ def some_builds_are_served_first() -> Story:
     return story.given(RequestWork(worker=V, slots_free=3), PrioritiseBuild(build=BUILD, priority=-1))
 
 
+def requests_are_carried_out_later() -> Story:
+    """One is published and finished, one never gets that far, one is open; a build has a number."""
+    story = opened().given(LogRequest(action="new_build_at_revision", who="ann", what='{"branch":"main"}'))
+    story.given(LogRequest(action="cancel_build", who="bob", what='{"bid":1}'), PublishRequest(request=ONE))
+    story.given(evolve(start(job(A)), labels={"branch": "main"}), READY, start(job(B)))
+    story.when(FinishRequest(request=ONE, answer='{"request_id":1}'), at=story.now + 1)
+    story.given(FinishRequest(request=RequestId(2), answer="{}", undelivered=True))
+    return story.given(LogRequest(action="reprioritize", who="ann", what='{"brid":1,"priority":3}'))
+
+
 def workers_say_nothing_new() -> Story:
     """Two idle workers and one at work are heard together; the one who falls silent is lost."""
     story = opened().given(start(job(A)), READY, beat(V), beat(W), plain(X))
@@ -250,6 +264,7 @@ SCENARIOS: tuple[Callable[[], Story], ...] = (
     builds_fail_and_are_cancelled,
     artifacts_come_and_go,
     some_builds_are_served_first,
+    requests_are_carried_out_later,
     workers_say_nothing_new,
     a_worker_restarts_and_another_cannot_fetch,
     what_is_over_is_forgotten,

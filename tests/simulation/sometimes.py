@@ -22,6 +22,8 @@ from events.errors import (
     INTERNAL,
     NOT_YOURS,
     READ_ONLY,
+    REQUEST_UNKNOWN,
+    REQUESTS_OPEN,
     SOURCE_IN_USE,
     UNSOUND,
 )
@@ -86,6 +88,9 @@ NEVER_EVENTS = {
     "FileStored",
     "HealthCheckFailed",
     "OutputsKept",
+    "RequestFinished",
+    "RequestLogged",
+    "RequestPublished",
     "ResultsForgotten",
     "WorkerForgotten",
 }
@@ -100,6 +105,8 @@ _NEVER = (
     INTERNAL,
     NOT_YOURS,
     READ_ONLY,
+    REQUEST_UNKNOWN,
+    REQUESTS_OPEN,
     SOURCE_IN_USE,
     UNSOUND,
 )
