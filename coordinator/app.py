@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from clients.server import serve
-from coordinator import alarm
+from coordinator import alarm, tasks
 from coordinator.archiving import archive_forever
 from coordinator.attendance import Attendance
 from coordinator.blobs import BlobStore
@@ -21,6 +21,7 @@ from coordinator.config import CoordinatorConfig
 from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
 from coordinator.files import Files
+from coordinator.health import Health
 from coordinator.heartbeats import Heartbeats
 from coordinator.http.audience import Audiences
 from coordinator.http.site import application
@@ -28,6 +29,7 @@ from coordinator.inspection import inspect_forever
 from coordinator.journal import Journal
 from coordinator.keeper import Fresh, Keeper
 from coordinator.lines import Lines
+from coordinator.nodes import Nodes
 from coordinator.output import OutputStore
 from coordinator.parts import Parts
 from coordinator.platform import Platform
@@ -130,6 +132,7 @@ def make_parts(
         run_sync=platform.run_sync,
         audiences=Audiences(platform.run_sync, config.progress_seconds),
         keeper=keeper,
+        nodes=Nodes(platform.open_client),
     )
 
 
@@ -146,6 +149,8 @@ async def _serve(
         await services.start(parts.audiences.tell_forever)
         await services.start(inspect_forever, parts.core)
         await services.start(Retention(parts.core, parts.files, _limits(config)).look_forever)
+        await services.start(tasks.look_forever, parts.core)
+        await services.start(Health(parts.core, platform.open_client, config.health_seconds).look_forever)
         if parts.keeper is not None:
             await services.start(take_snapshots_forever, parts.core, parts.keeper, config.snapshot_records)
             await services.start(archive_forever, parts.core, parts.keeper, _fresh(config))

@@ -5,8 +5,13 @@ from pathlib import Path
 from attrs import field, frozen, validators
 
 from events.commands import Settings
+from events.placement import POLICIES
 
 _positive = validators.gt(0.0)
+
+
+def _or_nothing(text: str | None) -> str:
+    return text or ""
 
 
 @frozen(kw_only=True)
@@ -18,7 +23,8 @@ class CoordinatorConfig:
     get to end by themselves on a stop, `grace_seconds` everything else. `snapshot_records`: after how many
     records a snapshot of the state is taken. `builds_kept`, `jobs_kept`, `days_kept`: how many builds that
     have ended are known, with how many jobs in all, and for how long. `fresh_megabytes`, `fresh_days`: how
-    much of the log, and for how long, is not archived yet.
+    much of the log, and for how long, is not archived yet. `placement`: the policy that says which worker
+    has a job, empty for whoever asks first; `health_seconds`: how often what serves is asked if it is well.
     """
 
     bind: str = "127.0.0.1:8470"
@@ -30,6 +36,8 @@ class CoordinatorConfig:
     cache_timeout: float = 0.010
     deps_timeout: float = 0.100
     losses_max: int = field(default=3, validator=validators.ge(1))
+    placement: str = field(default="", converter=_or_nothing, validator=validators.in_(("", *POLICIES)))
+    health_seconds: float = field(default=60.0, validator=_positive)
     snapshot_records: int = field(default=100_000, validator=validators.ge(1))
     builds_kept: int = field(default=1000, validator=validators.ge(0))
     jobs_kept: int = field(default=100_000, validator=validators.ge(0))
@@ -56,4 +64,5 @@ class CoordinatorConfig:
             cache_timeout=self.cache_timeout,
             deps_timeout=self.deps_timeout,
             losses_max=self.losses_max,
+            placement=self.placement,
         )

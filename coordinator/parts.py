@@ -14,6 +14,7 @@ from coordinator.http.audience import Audiences
 from coordinator.journal import Journal
 from coordinator.keeper import Keeper
 from coordinator.lines import Lines
+from coordinator.nodes import Nodes
 from coordinator.output import OutputStore
 from coordinator.quiet import Quiet
 from coordinator.sources import Sources
@@ -36,3 +37,4 @@ class Parts:
     run_sync: RunSync
     audiences: Audiences
     keeper: Keeper | None
+    nodes: Nodes

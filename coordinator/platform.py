@@ -8,9 +8,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import trio
 from attrs import frozen
 
+from clients import wire
 from clients.server import Listen, open_listeners
+from clients.wire import OpenStream
 from coordinator.disk import RunSync, in_thread
 from coordinator.journal import PROBE_BYTES
 from coordinator.keeper import FileKeeper, Keeper
@@ -65,11 +68,16 @@ class Platform:
     run_sync: RunSync = in_thread
     sync_disk: Callable[[], None] = os.sync
     listen: Listen = open_listeners
+    open_stream: OpenStream = trio.open_tcp_stream
     wall_time: Callable[[], float] = time.time
     steady_time: Callable[[], float] = time.monotonic
     new_id: Callable[[int], str] = secrets.token_hex
     recent: Callable[[Position], Recent] = Recent
     page: int = PAGE
+
+    def open_client(self, base_url: str) -> wire.Client:
+        """A client whose connections this machine makes. Raises ValueError if that is no base URL."""
+        return wire.Client(base_url, open_stream=self.open_stream)
 
     def clock(self, not_before: float) -> Callable[[], float]:
         """Seconds since 1970 that never fall: the wall clock once, then the monotonic one.

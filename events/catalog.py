@@ -70,6 +70,7 @@ class CoordinatorStarted:
     All times in seconds. `cache_timeout` and `deps_timeout` are distbuild's: how long a job waits for a
     worker that holds its own result, and then for one that holds a dependency. `typed_lease_seconds`: how
     long a lease of a typed job lives unheard of; `asking_worker_seconds`: likewise who asks for such jobs.
+    `placement`: the policy by which jobs are placed, if there is one.
     """
 
     epoch: int
@@ -82,6 +83,7 @@ class CoordinatorStarted:
     losses_max: int
     typed_lease_seconds: float = 120.0
     asking_worker_seconds: float = 3600.0
+    placement: str = ""
 
 
 @frozen(kw_only=True)

@@ -21,7 +21,10 @@ from events.ids import (
 
 @frozen(kw_only=True)
 class Settings:
-    """What the operator chose; all times in seconds. `losses_max`: how often a job may lose its worker."""
+    """What the operator chose; all times in seconds. `losses_max`: how often a job may lose its worker.
+
+    `placement`: the name of a policy (`events.placement`); without one whoever asks first is served.
+    """
 
     lease_seconds: float = 30.0
     worker_silence_seconds: float = 30.0
@@ -31,6 +34,7 @@ class Settings:
     losses_max: int = 3
     typed_lease_seconds: float = 120.0
     asking_worker_seconds: float = 3600.0
+    placement: str = ""
 
 
 @frozen(kw_only=True)

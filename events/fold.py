@@ -99,6 +99,7 @@ def _start_coordinator(state: State, event: CoordinatorStarted) -> None:
         losses_max=event.losses_max,
         typed_lease_seconds=event.typed_lease_seconds,
         asking_worker_seconds=event.asking_worker_seconds,
+        placement=event.placement,
     )
     workers.renew_all(state)
 

@@ -11,6 +11,7 @@ from events import cycles, template
 from events.catalog import Container
 from events.containers import problems_of as container_problems
 from events.ids import is_hex40
+from events.queue import wants
 
 PATH_BYTES_MAX = 1024
 COMPONENT_BYTES_MAX = 255
@@ -177,7 +178,7 @@ def _job_problems(jobs: Sequence[JobShape], source_files: Mapping[str, str]) -> 
 
 
 def _need_problems(jobs: Sequence[JobShape]) -> Iterator[str]:
-    different = {frozenset(job.needs) for job in jobs}
+    different = {(frozenset(job.needs), wants(job.container)) for job in jobs}
     if len(different) > NEEDS_MAX:
         yield f"the jobs have {len(different)} different needs; at most {NEEDS_MAX} are possible in a build"
     for job in jobs:

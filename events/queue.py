@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from attrs import Factory, define
 
-from events.catalog import JobAdded
+from events.catalog import Container, JobAdded
 from events.ids import JobId, WorkerId
 
 ANY_WORKER = WorkerId("")
@@ -31,16 +31,29 @@ class Why(StrEnum):
     SHARED = "shared"
 
 
+class Amount(NamedTuple):
+    """What jobs take or a machine has: processors, bytes of memory, bytes of disk."""
+
+    cpu: float = 0.0
+    memory: int = 0
+    disk: int = 0
+
+
+# What a job takes that says nothing of it: a processor.
+ONE = Amount(1.0)
+
+
 class Kind(NamedTuple):
     """What a job asks of whoever runs it; jobs of one kind suit the same workers.
 
     `type` and `channel` are what a worker asks for, `needs` labels that it must have. A job that runs
-    commands has neither type nor channel.
+    commands has neither type nor channel. `wants`: what its container may use, by which it is placed.
     """
 
     type: str = ""
     channel: str = ""
     needs: tuple[str, ...] = ()
+    wants: Amount = ONE
 
 
 COMMANDS = Kind()
@@ -48,7 +61,14 @@ COMMANDS = Kind()
 
 def kind_of(spec: JobAdded) -> Kind:
     """The kind of the job, which nearly always is `COMMANDS`."""
-    return Kind(spec.job_type, spec.channel, spec.needs) if spec.job_type or spec.needs else COMMANDS
+    if not (spec.job_type or spec.needs):
+        return COMMANDS
+    return Kind(spec.job_type, spec.channel, spec.needs, wants(spec.container))
+
+
+def wants(container: Container | None) -> Amount:
+    """What a job takes of the machine it runs on, as far as it says so."""
+    return Amount(container.cpu, container.memory, container.disk) if container else ONE
 
 
 def meets(labels: Mapping[str, str], needs: Iterable[str]) -> bool:

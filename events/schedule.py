@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from events.ids import BuildId, JobId, Position, SpecDigest
 from events.model import Worker
+from events.placement import preferred
 from events.queue import Kind, Queue, Why, meets
 from events.state import State
 from events.transitions import JobStatus
@@ -54,7 +55,7 @@ def offer_of(worker: Worker) -> Offer:
 
 def schedule(state: State, worker: Worker, now: float, offer: Offer | None = None) -> Pick | None:
     """The next job for this worker at `now` (seconds since 1970); None if there is none for it yet."""
-    for build, queue in _turns(state, offer or offer_of(worker)):
+    for build, queue in _turns(state, worker, offer or offer_of(worker)):
         for why, line in queue.lines_for(worker.id):
             for job, opens_at in islice(line.items(), LOOK_MAX):
                 if opens_at <= now and _suits(state, worker, build, job):
@@ -72,15 +73,22 @@ def opens_at(state: State, after: float) -> float | None:
     return min((time for time in times if time is not None and time > after), default=None)
 
 
-def _turns(state: State, offer: Offer) -> Iterator[tuple[BuildId, Queue]]:
+def _turns(state: State, worker: Worker, offer: Offer) -> Iterator[tuple[BuildId, Queue]]:
     """The queues of all kinds that suit, in the order in which it is their turn."""
-    kinds = [kind for kind in state.rotation if offer.covers(kind)]
+    kinds = [kind for kind in state.rotation if offer.covers(kind) and _is_placed(state, worker, kind)]
     if len(kinds) == 1:
         for build in state.rotation[kinds[0]]:
             yield build, state.graphs[build].queues[kinds[0]]
         return
     for *_, build, kind in merge(*(_places(state, kind) for kind in kinds)):
         yield build, state.graphs[build].queues[kind]
+
+
+def _is_placed(state: State, worker: Worker, kind: Kind) -> bool:
+    """Has the operator's policy, if there is one, nothing against it?"""
+    if not state.settings.placement or kind.type or not worker.native:
+        return True
+    return preferred(state, kind) == worker.id
 
 
 def _places(state: State, kind: Kind) -> Iterator[tuple[int, Position, BuildId, Kind]]:

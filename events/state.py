@@ -70,6 +70,8 @@ class State:
     leases: dict[LeaseId, Lease] = Factory(dict)
     leases_of: dict[WorkerId, dict[JobId, LeaseId]] = Factory(dict)
     running: dict[tuple[JobId, SpecDigest], LeaseId] = Factory(dict)
+    # Who was given the last lease, where the operator chose how jobs are placed.
+    last_placed: WorkerId = WorkerId("")
     # Leases that ended although their worker may still be at it: it is told until it reports otherwise.
     revoked: dict[WorkerId, dict[LeaseId, None]] = Factory(dict)
     # Live workers, longest silent first; those that are asking apart, and `ANONYMOUS` in neither.

@@ -31,6 +31,8 @@ TABLES: Mapping[str, Mapping[str, type]] = {
         "days_kept": float,
         "fresh_megabytes": int,
         "fresh_days": float,
+        "placement": str,
+        "health_seconds": float,
     },
     "up": {"workers": int, "slots": int},
     "worker": {

@@ -103,6 +103,21 @@ def server_options(function: F) -> F:
             show_default=True,
             help="Likewise, once a day, what is older than this.",
         ),
+        click.option(
+            "--placement",
+            type=click.Choice(["roundrobin", "greedy", "epvm"]),
+            envvar="TERZETTO_PLACEMENT",
+            show_default="whoever asks first",
+            help="Which worker has a job.",
+        ),
+        click.option(
+            "--health-seconds",
+            type=click.FloatRange(0, min_open=True),
+            envvar="TERZETTO_HEALTH_SECONDS",
+            default=60.0,
+            show_default=True,
+            help="How often to ask what serves whether all is well.",
+        ),
     )
     for option in reversed(options):
         function = option(function)

@@ -21,6 +21,7 @@ def start(state: State, command: StartCoordinator) -> Iterator[Event]:
         losses_max=settings.losses_max,
         typed_lease_seconds=settings.typed_lease_seconds,
         asking_worker_seconds=settings.asking_worker_seconds,
+        placement=settings.placement,
     )
 
 

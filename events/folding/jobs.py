@@ -112,6 +112,8 @@ def lease(state: State, event: JobLeased) -> None:
     if leases is None:
         leases = state.leases_of[worker] = {}
     leases[event.job] = id_
+    if state.settings.placement:
+        state.last_placed = worker
     state.running[(event.job, digest)] = id_
     if spec.job_type:
         state.heard[id_] = now

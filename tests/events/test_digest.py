@@ -45,7 +45,7 @@ def test_the_order_of_a_dict_is_part_of_it() -> None:
 @pytest.mark.parametrize("field", fields(State), ids=lambda field: field.name)
 def test_every_field_of_state_is_part_of_it(field: Any) -> None:
     """So a new one cannot be forgotten."""
-    changed = {dict: {"k": "v"}, int: 7, float: 7.0}
+    changed = {dict: {"k": "v"}, int: 7, float: 7.0, str: "v"}
     state = State()
     value = getattr(state, field.name)
     if field.name == "graphs":

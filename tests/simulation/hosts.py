@@ -165,6 +165,7 @@ class CoordinatorHost(Host):
             run_sync=partial(self._run_sync, process),
             sync_disk=lambda: None,
             listen=partial(self.net.listen, self.name),
+            open_stream=partial(self.net.connect, self.name),
             wall_time=lambda: EPOCH + trio.current_time() + self.wall_jump,
             steady_time=trio.current_time,
             new_id=self.new_id,
