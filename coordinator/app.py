@@ -13,7 +13,10 @@ import trio
 
 from clients.server import serve
 from coordinator import alarm, tasks
+from coordinator.answers import Answers, discard_forever
 from coordinator.archiving import archive_forever
+from coordinator.artifacts import ArtifactStore
+from coordinator.asking import Asking
 from coordinator.attendance import Attendance
 from coordinator.blobs import BlobStore
 from coordinator.closing import close_outputs_forever
@@ -116,6 +119,7 @@ def make_parts(
     blobs = BlobStore(config.data / "blobs", run_sync=platform.run_sync)
     outputs = OutputStore(config.data / "output", run_sync=platform.run_sync, sync_disk=platform.sync_disk)
     dispatch, quiet, sources = Dispatch(core), Quiet(core), Sources(core, blobs)
+    artifacts = ArtifactStore(config.data / "artifacts", run_sync=platform.run_sync)
     return Parts(
         config=config,
         core=core,
@@ -123,6 +127,9 @@ def make_parts(
         dispatch=dispatch,
         quiet=quiet,
         heartbeats=Heartbeats(core, dispatch, quiet),
+        asking=Asking(core, outputs),
+        answers=Answers(core, outputs, artifacts),
+        artifacts=artifacts,
         attendance=Attendance(core, config.client_grace_seconds),
         blobs=blobs,
         sources=sources,
@@ -145,12 +152,15 @@ async def _serve(
         await services.start(alarm.ring_forever, parts.core, parts.quiet)
         await services.start(parts.dispatch.call_forever)
         await services.start(parts.attendance.watch_forever)
+        await services.start(parts.asking.call_forever)
         await services.start(close_outputs_forever, parts.core, parts.outputs)
+        await services.start(discard_forever, parts.core, parts.artifacts)
         await services.start(parts.audiences.tell_forever)
         await services.start(inspect_forever, parts.core)
-        await services.start(Retention(parts.core, parts.files, _limits(config)).look_forever)
         await services.start(tasks.look_forever, parts.core)
         await services.start(Health(parts.core, platform.open_client, config.health_seconds).look_forever)
+        retention = Retention(parts.core, parts.files, _limits(config), parts.artifacts)
+        await services.start(retention.look_forever)
         if parts.keeper is not None:
             await services.start(take_snapshots_forever, parts.core, parts.keeper, config.snapshot_records)
             await services.start(archive_forever, parts.core, parts.keeper, _fresh(config))

@@ -25,6 +25,9 @@ class CoordinatorConfig:
     have ended are known, with how many jobs in all, and for how long. `fresh_megabytes`, `fresh_days`: how
     much of the log, and for how long, is not archived yet. `placement`: the policy that says which worker
     has a job, empty for whoever asks first; `health_seconds`: how often what serves is asked if it is well.
+    Of the composer worker API `composer_base_path` is where it is below `base_path`; a request for a job
+    waits for `composer_request_seconds` (0: for ever), a job lives unheard of for `composer_job_seconds`, a
+    worker without one for `composer_worker_seconds`.
     """
 
     bind: str = "127.0.0.1:8470"
@@ -44,6 +47,10 @@ class CoordinatorConfig:
     days_kept: float = field(default=30.0, validator=_positive)
     fresh_megabytes: int = field(default=32, validator=validators.ge(1))
     fresh_days: float = field(default=1.0, validator=_positive)
+    composer_base_path: str = field(default="/api/worker/v1")
+    composer_request_seconds: float = field(default=0.0, validator=validators.ge(0.0))
+    composer_job_seconds: float = field(default=120.0, validator=_positive)
+    composer_worker_seconds: float = field(default=3600.0, validator=_positive)
     client_grace_seconds: float = 10.0
     progress_seconds: float = field(default=15.0, validator=_positive)
     drain_seconds: float = 0.5
@@ -53,6 +60,11 @@ class CoordinatorConfig:
     def _check_base_path(self, _attribute: object, value: str) -> None:
         if value and (not value.startswith("/") or value.endswith("/")):
             raise ValueError(f"base path must start with / and not end with it, not {value!r}")
+
+    @composer_base_path.validator
+    def _check_composer_base_path(self, _attribute: object, value: str) -> None:
+        if not value.startswith("/") or value.endswith("/"):
+            raise ValueError(f"composer base path must start with / and not end with it, not {value!r}")
 
     @property
     def settings(self) -> Settings:
@@ -65,4 +77,6 @@ class CoordinatorConfig:
             deps_timeout=self.deps_timeout,
             losses_max=self.losses_max,
             placement=self.placement,
+            typed_lease_seconds=self.composer_job_seconds,
+            asking_worker_seconds=self.composer_worker_seconds,
         )

@@ -25,7 +25,7 @@ class Coordinator:
         self.now = now
         # Why `state` cannot be trusted any more, as an inspection found; empty while it can.
         self.distrust = ""
-        self._new_id = new_id
+        self.new_id = new_id
 
     @property
     def state(self) -> State:
@@ -78,7 +78,7 @@ class Coordinator:
         if self.distrust and isinstance(command, StartBuild):
             raise Rejected(UNSOUND, self.distrust)
         try:
-            records = execute(self.journal.state, command, Context(self.now(), self._new_id))
+            records = execute(self.journal.state, command, Context(self.now(), self.new_id))
             return records, look(self.journal.state, records)
         except Rejected:
             raise

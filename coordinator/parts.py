@@ -2,6 +2,9 @@
 
 from attrs import frozen
 
+from coordinator.answers import Answers
+from coordinator.artifacts import ArtifactStore
+from coordinator.asking import Asking
 from coordinator.attendance import Attendance
 from coordinator.blobs import BlobStore
 from coordinator.config import CoordinatorConfig
@@ -30,6 +33,9 @@ class Parts:
     heartbeats: Heartbeats
     sources: Sources
     files: Files
+    asking: Asking
+    answers: Answers
+    artifacts: ArtifactStore
     attendance: Attendance
     blobs: BlobStore
     outputs: OutputStore

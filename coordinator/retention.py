@@ -10,9 +10,11 @@ import structlog
 import trio
 from attrs import frozen
 
+from coordinator.artifacts import ArtifactStore
 from coordinator.core import Coordinator
 from coordinator.files import Files
 from events.commands import ForgetBuild, ForgetResults, ForgetWorker
+from events.decide.retention import is_held_by_nobody
 from events.errors import Rejected
 from events.ids import BuildId, FileId, JobId, SourceId, SpecDigest, WorkerId
 from events.state import State
@@ -39,10 +41,14 @@ class Limits:
 class Retention:
     """One look after the other."""
 
-    def __init__(self, core: Coordinator, files: Files, limits: Limits) -> None:
+    def __init__(
+        self, core: Coordinator, files: Files, limits: Limits, artifacts: ArtifactStore | None = None
+    ) -> None:
+        """`artifacts`: what the coordinator itself holds of those results."""
         self._core = core
         self._files = files
         self._limits = limits
+        self._artifacts = artifacts
 
     async def look_forever(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
@@ -63,6 +69,7 @@ class Retention:
             await core.submit(ForgetWorker(worker=worker))
         if builds:
             await self._forget_results()
+            await self._discard_artifacts()
         for file in await files_over(core.state, self._limits, core.now()):
             await self._files.drop(file, "too old")
 
@@ -70,6 +77,17 @@ class Retention:
         useless = iter(await useless_results(self._core.state))
         while page := dict(islice(useless, RESULTS_PER_RECORD)):
             await self._core.submit(ForgetResults(results=page))
+
+    async def _discard_artifacts(self) -> None:
+        artifacts, state = self._artifacts, self._core.state
+        if artifacts is None:
+            return
+        kept = await artifacts.kept_leases()
+        of_use = {result.lease for result in state.results.values()}
+        # A live one is about to succeed.
+        useless = [lease for lease in kept if lease not in of_use and lease not in state.leases]
+        for lease in useless:
+            await artifacts.discard(lease)
 
 
 def builds_over(state: State, limits: Limits, now: float) -> list[BuildId]:
@@ -119,15 +137,15 @@ async def useless_results(state: State) -> list[tuple[SpecDigest, JobId]]:
     for graph in list(state.graphs.values()):
         wanted.update((job.id, job.digest) for job in graph.jobs.values())
         await trio.lowlevel.checkpoint()  # a walk over all jobs would keep heartbeats waiting
-    return list(_unwanted(state.results, wanted, state.holders.keys()))
+    held = {job for job in state.holders if not is_held_by_nobody(state, job)}
+    return list(_unwanted(state.results, wanted, held))
 
 
 def _unwanted(
     results: Iterable[tuple[JobId, SpecDigest]],
     wanted: set[tuple[JobId, SpecDigest]],
-    held: Iterable[JobId],
+    held: set[JobId],
 ) -> Iterator[tuple[SpecDigest, JobId]]:
-    held = set(held)
     for job, digest in results:
         if job not in held and (job, digest) not in wanted:
             yield digest, job

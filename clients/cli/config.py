@@ -33,6 +33,10 @@ TABLES: Mapping[str, Mapping[str, type]] = {
         "fresh_days": float,
         "placement": str,
         "health_seconds": float,
+        "composer_base_path": str,
+        "composer_request_seconds": float,
+        "composer_job_seconds": float,
+        "composer_worker_seconds": float,
     },
     "up": {"workers": int, "slots": int},
     "worker": {

@@ -118,6 +118,38 @@ def server_options(function: F) -> F:
             show_default=True,
             help="How often to ask what serves whether all is well.",
         ),
+        click.option(
+            "--composer-base-path",
+            metavar="/PATH",
+            envvar="TERZETTO_COMPOSER_BASE_PATH",
+            default="/api/worker/v1",
+            show_default=True,
+            help="The composer worker API's, below --base-path.",
+        ),
+        click.option(
+            "--composer-request-seconds",
+            type=click.FloatRange(0),
+            envvar="TERZETTO_COMPOSER_REQUEST_SECONDS",
+            default=0.0,
+            show_default="for ever",
+            help="So long a composer worker's request for a job waits for one.",
+        ),
+        click.option(
+            "--composer-job-seconds",
+            type=click.FloatRange(0, min_open=True),
+            envvar="TERZETTO_COMPOSER_JOB_SECONDS",
+            default=120.0,
+            show_default=True,
+            help="A composer job not heard of for so long is given to another worker.",
+        ),
+        click.option(
+            "--composer-worker-seconds",
+            type=click.FloatRange(0, min_open=True),
+            envvar="TERZETTO_COMPOSER_WORKER_SECONDS",
+            default=3600.0,
+            show_default=True,
+            help="A composer worker without a job, silent for so long, is lost.",
+        ),
     )
     for option in reversed(options):
         function = option(function)

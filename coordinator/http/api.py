@@ -20,7 +20,7 @@ from events.errors import (
     ROUTE_UNKNOWN,
     Rejected,
 )
-from events.ids import BuildId, JobId, Position, RequestId, WorkerId, is_hex40
+from events.ids import COORDINATOR, BuildId, JobId, Position, RequestId, WorkerId, is_hex40
 from events.state import State
 from events.transitions import BuildStatus, as_json
 
@@ -103,6 +103,8 @@ def _add_jobs(api: Blueprint, parts: Parts) -> None:
         id_, digest, holder = await parts.core.view(look)
         if holder is None:
             raise Rejected(ARTIFACT_UNKNOWN, f"no live worker holds the artifact of job {id_}")
+        if holder == COORDINATOR:
+            holder = WorkerId(f"{request.host_url.rstrip('/')}{parts.config.base_path}")
         return redirect(f"{holder.rstrip('/')}/artifact?id={id_}&digest={digest}", 307)
 
 

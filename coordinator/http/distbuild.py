@@ -10,7 +10,9 @@ from contextlib import aclosing
 from quart import Blueprint, Response, request
 
 from clients import distbuild as wire
+from clients.archive import pack
 from clients.server import receive_body, receive_chunks
+from coordinator.artifacts import lease_kept
 from coordinator.builds import start
 from coordinator.follow import Follower
 from coordinator.http import distbuild_wire as translate
@@ -19,8 +21,8 @@ from coordinator.parts import Parts
 from coordinator.results import keep
 from coordinator.statuses import statuses
 from events.commands import CancelBuild, FinishUpload
-from events.errors import SOURCE_UNKNOWN, Family, Rejected
-from events.ids import BuildId, Position, SourceId
+from events.errors import ARTIFACT_UNKNOWN, SOURCE_UNKNOWN, Family, Rejected
+from events.ids import BuildId, JobId, Position, SourceId
 
 # A refusal ends some workers, and a job may print 64 MiB twice, which base64 makes a third longer.
 HEARTBEAT_BYTES_MAX = 256 << 20
@@ -46,7 +48,7 @@ def blueprint(parts: Parts) -> Blueprint:
         answer = await parts.heartbeats.take(
             translate.heartbeat(sent, finished), translate.seconds(request.args.get("wait"))
         )
-        return _json(translate.answer(answer))
+        return _json(translate.answer(answer, here=f"{request.host_url.rstrip('/')}{parts.config.base_path}"))
 
     @dialect.post(wire.PATH_BUILD)
     async def build() -> Response:
@@ -91,6 +93,17 @@ def blueprint(parts: Parts) -> Blueprint:
         id_ = SourceId(translate.id_of("id", request.args.get("id")))
         await parts.sources.store(id_, receive_chunks(bytes_max=FILE_BYTES_MAX))
         return Response(b"")
+
+    @dialect.get(wire.PATH_ARTIFACT)
+    async def artifact() -> Response:
+        id_ = JobId(translate.id_of("id", request.args.get("id")))
+        lease = await parts.core.view(lambda state: lease_kept(state, id_, request.args.get("digest", "")))
+        if lease is None:
+            raise Rejected(ARTIFACT_UNKNOWN, f"the artifact of job {id_} does not lie here")
+        packed = pack(parts.artifacts.kept(lease) or parts.artifacts.empty, run_sync=parts.run_sync)
+        answer = Response(packed, content_type="application/x-tar")
+        answer.headers["x-content-type-options"] = "nosniff"
+        return answer
 
     @dialect.errorhandler(Exception)
     async def refuse(error: Exception) -> Response:

@@ -12,7 +12,7 @@ from coordinator.heartbeats import Answer, Assignment
 from coordinator.results import Report
 from coordinator.statuses import BuildEnded, JobEnded
 from events.commands import Heartbeat, NewJob, Result, StartBuild
-from events.ids import JobId, LeaseId, SourceId, SpecDigest, WorkerId, is_hex40
+from events.ids import COORDINATOR, JobId, LeaseId, SourceId, SpecDigest, WorkerId, is_hex40
 
 T = TypeVar("T")
 
@@ -107,11 +107,11 @@ def _build(sent: wire.BuildRequest, key: str, detached: bool) -> StartBuild:
     )
 
 
-def answer(given: Answer) -> bytes:
-    """The heartbeat's answer as JSON."""
+def answer(given: Answer, here: str) -> bytes:
+    """The heartbeat's answer as JSON; `here` is the coordinator as this worker reached it."""
     return codec.write(
         wire.HeartbeatResponse(
-            jobs_to_run={each.lease.job: _job_spec(each) for each in given.assignments},
+            jobs_to_run={each.lease.job: _job_spec(each, here) for each in given.assignments},
             revoked_leases=given.revoked,
             unknown_session=given.is_stranger,
         )
@@ -166,11 +166,11 @@ def _new_job(job: wire.Job) -> NewJob:
     )
 
 
-def _job_spec(given: Assignment) -> wire.JobSpec:
+def _job_spec(given: Assignment, here: str) -> wire.JobSpec:
     spec = given.spec
     return wire.JobSpec(
         source_files={id_: path for path, id_ in given.sources.items()},
-        artifacts={str(id_): place for id_, place in given.places.items()},
+        artifacts={str(id_): here if place == COORDINATOR else place for id_, place in given.places.items()},
         id=spec.job,
         name=spec.name,
         inputs=spec.inputs,
