@@ -14,6 +14,7 @@ TOGETHER = {
     "a container engine": (
         "tests/workers/test_engine.py",
         "tests/workers/test_containers.py",
+        "tests/workers/test_cube.py",
         "tests/e2e/test_containers.py",
     ),
     "Lua's source, with each file looked at": ("tests/e2e/test_c_project.py",),

@@ -16,6 +16,7 @@ from workers.bell import Bell
 from workers.cache import Cache
 from workers.config import WorkerConfig, usable_cpus
 from workers.containers import Containers
+from workers.cube import Cube
 from workers.engine import Engine
 from workers.execute import Executor, Slot
 from workers.fetch import Fetcher
@@ -52,8 +53,12 @@ async def run(
         cache = Cache(config.data / "cache", bytes_max=config.cache_bytes_max, run_sync=platform.run_sync)
         await platform.run_sync(partial(cache.open, platform.boot_id()))
         closing = trio.Event()
-        async with trio.open_nursery() as services:
-            app = application(cache, base_path=config.base_path, run_sync=platform.run_sync)
+        async with (
+            platform.open_client(config.coordinator, headers=config.headers) as client,
+            trio.open_nursery() as services,
+        ):
+            cube = Cube(coordinator=client, data=config.data, run_sync=platform.run_sync)
+            app = application(cache, base_path=config.base_path, run_sync=platform.run_sync, cube=cube)
             serving = partial(
                 serve,
                 app,
@@ -65,6 +70,7 @@ async def run(
             urls: list[str] = await services.start(serving)
             url = await platform.run_sync(partial(config.url, urls[0]))
             containers = await _containers(config, platform, urls[0])
+            cube.url, cube.containers = url, containers
             await _work(config, platform, url, cache, containers, stop, task_status)
             closing.set()
 

@@ -70,6 +70,11 @@ class Containers:
     _live: dict[str, int] = field(factory=dict, init=False)
     _numbers: Iterator[int] = field(factory=itertools.count, init=False)
 
+    @property
+    def at_work(self) -> int:
+        """How many jobs run in containers."""
+        return len(self._live)
+
     async def watch_forever(self) -> None:
         """Notice when the engine comes and goes; take away what has outlived its lease."""
         while True:

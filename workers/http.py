@@ -12,16 +12,30 @@ from clients.distbuild import PATH_ARTIFACT
 from clients.server import App
 from events.ids import JobId, is_hex40
 from workers.cache import Cache, Kept
+from workers.cube import Cube, routes
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def application(cache: Cache, *, base_path: str = "", run_sync: RunSync = trio.to_thread.run_sync) -> App:
-    """Serve the artifacts in `cache` at the root, and below `base_path` if the worker's URL has a path."""
+def application(
+    cache: Cache,
+    *,
+    base_path: str = "",
+    run_sync: RunSync = trio.to_thread.run_sync,
+    cube: Cube | None = None,
+) -> App:
+    """Serve the artifacts in `cache`, and Cube's tasks of this worker, if there is a coordinator for them.
+
+    At the root, and below `base_path` if the worker's URL has a path.
+    """
     app = App(__name__)
     app.register_blueprint(_routes(cache, run_sync))
     if base_path:
         app.register_blueprint(_routes(cache, run_sync), url_prefix=f"/{base_path}", name="based")
+    if cube is not None:
+        app.register_blueprint(routes(cube))
+    if cube is not None and base_path:
+        app.register_blueprint(routes(cube), url_prefix=f"/{base_path}", name="based-cube")
     return app
 
 

@@ -1,10 +1,13 @@
 """What the worker's machine has and how busy it is, read from /proc; in the shapes of Cube and goprocinfo."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 PROC = Path("/proc")
+# Where a name's next word begins: MemTotal, SReclaimable, DirectMap4k.
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[A-Z][a-z])")
 CPU = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
 
 
@@ -36,11 +39,7 @@ def _memory(proc: Path) -> dict[str, int]:
 
 
 def _spelled(name: str) -> str:
-    spelled = ""
-    for before, letter in zip(" " + name, name, strict=False):
-        starts = letter.isupper() and (before.islower() or before.isdigit())
-        spelled += ("_" if starts else "") + letter.lower()
-    return spelled.replace("(", "_").replace(")", "").replace("__", "_")
+    return _WORDS.sub("_", name.replace("(", "_").replace(")", "")).lower()
 
 
 def _disk(data: Path) -> dict[str, int]:
