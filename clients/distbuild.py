@@ -83,6 +83,8 @@ class JobResult:
     lease: str = extension("")
     stdout_offset: int = extension(0)
     stderr_offset: int = extension(0)
+    # How long fetching what the job reads took, before it ran.
+    fetch_seconds: float = extension(0.0)
     # Dependencies whose artifacts could not be had: the job did not run and is to be tried again.
     lost_artifacts: tuple[str, ...] = extension(())
 

@@ -22,6 +22,7 @@ class Report:
     stderr: bytes = b""
     stdout_offset: int = 0
     stderr_offset: int = 0
+    fetch_seconds: float = 0.0
     lost: tuple[JobId, ...] = ()
 
     @property
@@ -72,5 +73,6 @@ def _result(report: Report, stdout_bytes: int, stderr_bytes: int) -> Result:
         error=report.error,
         stdout_bytes=stdout_bytes,
         stderr_bytes=stderr_bytes,
+        fetch_seconds=report.fetch_seconds,
         lost=report.lost,
     )

@@ -455,6 +455,7 @@ class ContainerFailed:
     error: str
     stdout_bytes: int = 0
     stderr_bytes: int = 0
+    fetch_seconds: float = 0.0
 
 
 @frozen(kw_only=True)
@@ -479,13 +480,17 @@ class JobReleased:
 
 @frozen(kw_only=True)
 class JobSucceeded:
-    """The worker ran the job, its artifact lies with it; sizes of output in bytes."""
+    """The worker ran the job, its artifact lies with it; sizes of output in bytes.
+
+    `fetch_seconds`: for how long the worker first fetched what the job reads, if that took any time.
+    """
 
     build: BuildId
     job: JobId
     lease: LeaseId
     stdout_bytes: int = 0
     stderr_bytes: int = 0
+    fetch_seconds: float = 0.0
 
 
 @frozen(kw_only=True)
@@ -493,6 +498,7 @@ class JobFailed:
     """The job ran and failed, or could not be run at all (`exit_code` -1).
 
     Of a job that is the `same_as` one of another build: it failed there, in that lease.
+    The rest as in `JobSucceeded`.
     """
 
     build: BuildId
@@ -502,6 +508,7 @@ class JobFailed:
     error: str
     stdout_bytes: int = 0
     stderr_bytes: int = 0
+    fetch_seconds: float = 0.0
 
 
 @frozen(kw_only=True)

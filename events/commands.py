@@ -189,6 +189,7 @@ class Result:
     error: str | None = None
     stdout_bytes: int = 0
     stderr_bytes: int = 0
+    fetch_seconds: float = 0.0
     lost: tuple[JobId, ...] = ()
 
 

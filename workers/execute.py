@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 import trio
-from attrs import define, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from clients.archive import RunSync, UnsafeArchive
 from clients.distbuild import Cmd, JobSpec
@@ -30,6 +30,8 @@ K = TypeVar("K")
 # this has them fetched all the same while it runs, as other distbuild workers do: they are then nearer
 # to whoever will mention them.
 LEISURE_SECONDS = 0.1
+# What is fetched faster than this is not worth a word in the log.
+FETCH_SECONDS_MIN = 0.01
 
 
 @define(eq=False)
@@ -42,11 +44,23 @@ class Slot:
 
 @frozen(kw_only=True)
 class Verdict:
-    """How a job ended; `lost` are dependencies for want of which it did not even begin."""
+    """How a job ended; `lost` are dependencies for want of which it did not even begin.
+
+    `fetch_seconds`: how long it took to get what it reads; 0 where that was no time to speak of.
+    """
 
     exit_code: int = 0
     error: str | None = None
     lost: tuple[JobId, ...] = ()
+    fetch_seconds: float = field(default=0.0, eq=False)
+
+
+@define(eq=False)
+class _Course:
+    """A job on its way: what must stay in the cache meanwhile, and how long it took to come there."""
+
+    in_use: ExitStack = Factory(ExitStack)
+    fetch_seconds: float = 0.0
 
 
 class Failed(Exception):
@@ -79,9 +93,14 @@ class Executor:
 
     async def run(self, spec: JobSpec, slot: Slot, output: Output) -> Verdict:
         """Run `spec`; what it prints goes to `output`. Cancelling kills it with everything it started."""
+        course = _Course()
+        verdict = await self._verdict(spec, slot, output, course)
+        return evolve(verdict, fetch_seconds=course.fetch_seconds)
+
+    async def _verdict(self, spec: JobSpec, slot: Slot, output: Output, course: _Course) -> Verdict:
         try:
-            with ExitStack() as in_use:
-                await self._run(spec, slot, output, in_use)
+            with course.in_use:
+                await self._run(spec, slot, output, course)
             return Verdict()
         except Failed as failed:
             return failed.verdict
@@ -97,12 +116,14 @@ class Executor:
         finally:
             output.close()
 
-    async def _run(self, spec: JobSpec, slot: Slot, output: Output, in_use: ExitStack) -> None:
+    async def _run(self, spec: JobSpec, slot: Slot, output: Output, course: _Course) -> None:
         if not is_hex40(spec.id) or not (spec.digest.isalnum() or not spec.digest):
             raise _failed(f"not a job's id and digest: {spec.id[:80]!r}, {spec.digest[:80]!r}")
         needs = mentions(spec.cmds)
-        sources = await self._sources(spec, in_use)
-        deps = await self._deps(spec, needs.deps, in_use)
+        began = trio.current_time()
+        sources = await self._sources(spec, course.in_use)
+        deps = await self._deps(spec, needs.deps, course.in_use)
+        course.fetch_seconds = _to_speak_of(trio.current_time() - began)
         workspace = slot.workspace
         try:
             if sources or needs.source or needs.output:
@@ -295,3 +316,7 @@ def _environ(entries: Sequence[str]) -> dict[str, str]:
             raise _failed(f"exec: not an environment entry: {entry[:80]!r}")
         environ[name] = value
     return environ
+
+
+def _to_speak_of(seconds: float) -> float:
+    return round(seconds, 3) if seconds >= FETCH_SECONDS_MIN else 0.0

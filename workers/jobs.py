@@ -101,6 +101,7 @@ def _result(spec: JobSpec, verdict: Verdict, output: Output, watched: Watched | 
         lease=spec.lease,
         stdout_offset=sent["stdout"],
         stderr_offset=sent["stderr"],
+        fetch_seconds=verdict.fetch_seconds,
         # Only our coordinator has the artifacts made again; to others this is a failure like any other.
         lost_artifacts=verdict.lost if spec.lease else (),
     )

@@ -67,10 +67,17 @@ def reports(sent: wire.HeartbeatRequest) -> list[Report]:
             stderr=wire.decode_bytes(result.stderr),
             stdout_offset=result.stdout_offset,
             stderr_offset=result.stderr_offset,
+            fetch_seconds=_fetch_seconds(result),
             lost=tuple(JobId(id_.lower()) for id_ in result.lost_artifacts),
         )
         for result in sent.finished_job
     ]
+
+
+def _fetch_seconds(result: wire.JobResult) -> float:
+    if not 0 <= result.fetch_seconds < float("inf"):
+        raise Malformed(f"FetchSeconds must be a number of seconds from 0 on, not {result.fetch_seconds}")
+    return result.fetch_seconds
 
 
 def heartbeat(sent: wire.HeartbeatRequest, finished: tuple[Result, ...]) -> Heartbeat:

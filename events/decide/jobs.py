@@ -224,6 +224,7 @@ def _failed_container(build: BuildId, lease: Lease, result: Result) -> Container
         error=result.error,
         stdout_bytes=result.stdout_bytes,
         stderr_bytes=result.stderr_bytes,
+        fetch_seconds=result.fetch_seconds,
     )
 
 
@@ -277,6 +278,7 @@ def _succeed(state: State, build: BuildId, lease: Lease, result: Result) -> Iter
         lease=lease.id,
         stdout_bytes=result.stdout_bytes,
         stderr_bytes=result.stderr_bytes,
+        fetch_seconds=result.fetch_seconds,
     )
     yield from settle(state, build, freed_by(state.graphs[build], lease.job))
     yield from conclude(state, build)
@@ -293,6 +295,7 @@ def _fail(
         error=error,
         stdout_bytes=result.stdout_bytes if result else 0,
         stderr_bytes=result.stderr_bytes if result else 0,
+        fetch_seconds=result.fetch_seconds if result else 0.0,
     )
     yield from _end_dependents(state, build, lease.job)
     yield from settle(state, build, freed_by(state.graphs[build], lease.job))

@@ -325,6 +325,7 @@ def _result(
         error=failed.error if failed else None,
         stdout_bytes=answer.stdout_bytes,
         stderr_bytes=answer.stderr_bytes,
+        fetch_seconds=answer.fetch_seconds,
     )
 
 

@@ -279,7 +279,7 @@ class Teller:
                 where = self._ran(event.build, event.job, at, "from")
                 return f"{job} was taken back{where} and is queued again: {because(event.reason)}"
             case JobSucceeded():
-                return f"{job} succeeded{where}"
+                return f"{job} succeeded{where}{_fetched(event)}"
             case JobFailed():
                 code = f"exit {event.exit_code}, " if event.exit_code >= 0 else ""
                 return f"{job} failed{where}: {code}{event.error}"
@@ -335,3 +335,7 @@ class Teller:
         known = self._builds.get(build)
         run = known.runs.get(job) if known else None
         return f" {word} {worker(run[1])} after {seconds(at - run[2])}" if run else ""
+
+
+def _fetched(event: JobSucceeded | JobFailed) -> str:
+    return f", {seconds(event.fetch_seconds)} of it fetching" if event.fetch_seconds else ""

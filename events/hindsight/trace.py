@@ -235,8 +235,12 @@ class Tracer:
 def _details(event: Ended) -> TraceEvent:
     match event:
         case JobSucceeded():
-            return {"exit_code": 0}
+            return {"exit_code": 0, **_fetched(event)}
         case JobFailed():
-            return {"exit_code": event.exit_code, "error": event.error}
+            return {"exit_code": event.exit_code, "error": event.error, **_fetched(event)}
         case JobReleased() | JobCancelled():
             return {"because": because(event.reason)}
+
+
+def _fetched(event: JobSucceeded | JobFailed) -> TraceEvent:
+    return {"fetch_seconds": event.fetch_seconds} if event.fetch_seconds else {}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 from attrs import define, field
+from trio.testing import MockClock
 
 from clients import wire
 from clients.archive import pack
@@ -140,6 +141,25 @@ async def test_sources_are_laid_out_and_fetched_once(tmp_path: Path) -> None:
             assert await bench.sh(script, source_files=sources, job=job) == Verdict()
         assert bench.stdout == b"12"
         assert sorted(bench.asked) == sorted([f"GET /file?id={one}", f"GET /file?id={two}"])
+
+
+async def test_the_time_that_fetching_took_is_told(
+    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is in the cache already there is nothing to tell."""
+    mock_clock.rate = 1.0
+    answer = Peer.answer
+
+    async def answer_late(self: Peer, body: bytes, **more: Any) -> None:
+        mock_clock.jump(7.0)
+        await answer(self, body, **more)
+
+    monkeypatch.setattr(Peer, "answer", answer_late)
+    async with _bench(tmp_path) as bench:
+        bench.files = {"01" * 20: b"1"}
+        first, second = [await bench.run(job=job, source_files={"01" * 20: "one.c"}) for job in (A, B)]
+        assert (first, second) == (Verdict(), Verdict())
+        assert first.fetch_seconds >= 7.0 > second.fetch_seconds
 
 
 async def test_a_source_that_cannot_be_had_fails_the_job(tmp_path: Path) -> None:
@@ -294,9 +314,9 @@ async def test_errors_say_what_is_wrong(tmp_path: Path, cmd: Cmd, error: str) ->
 async def test_a_job_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     """The limit is for all its commands together; what it said until then is kept."""
     async with _bench(tmp_path) as bench:
-        sleep = Cmd(exec=("sh", "-c", "echo on; exec sleep 0.4"))
-        verdict = await bench.run(sleep, sleep, timeout_seconds=0.6)
-        assert verdict == Verdict(exit_code=-1, error="timed out after 0.6 s")
+        sleep = Cmd(exec=("sh", "-c", "echo on; exec sleep 1.5"))
+        verdict = await bench.run(sleep, sleep, timeout_seconds=2.5)
+        assert verdict == Verdict(exit_code=-1, error="timed out after 2.5 s")
         assert bench.stdout == b"on\non\n"
 
 

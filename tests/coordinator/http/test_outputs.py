@@ -1,6 +1,7 @@
 """What jobs print over HTTP: written piece by piece, read from anywhere, by line, and by attempt."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,19 @@ async def test_output_is_followed_while_it_grows(tmp_path: Path) -> None:
                 assert await output.read() == b"three"
         finished = (await stream.next())["JobFinished"]
         assert base64.b64decode(finished["Stdout"]) == b"one two three"
+
+
+async def test_a_result_says_how_long_fetching_took(tmp_path: Path) -> None:
+    """A time that is none is refused, and then nothing was reported."""
+    async with running(tmp_path) as live, started(live, graph(job("a"))) as stream:
+        await stream.done()
+        done = {**result(A, Ran()), "Lease": await lease_of(live), "FetchSeconds": -1}
+        refused = await live.call("POST", "/heartbeat", {**NATIVE, "FinishedJob": [done]})
+        assert (refused.status, b"FetchSeconds" in refused.body) == (400, True)
+        await live.post("/heartbeat", {**NATIVE, "FinishedJob": [{**done, "FetchSeconds": 1.5}]})
+        lines = (await live.call("GET", f"/api/builds/{stream.id}/events")).body.splitlines()
+        [told] = [record for record in map(json.loads, lines) if record.get("type") == "JobSucceeded"]
+        assert told["fetch_seconds"] == 1.5
 
 
 async def test_a_follower_sees_the_end_of_the_lease_that_it_follows(tmp_path: Path) -> None:

@@ -102,11 +102,12 @@ def test_the_settings_are_told() -> None:
 def test_a_report_is_told_as_far_as_it_was_news() -> None:
     """What it says again, and the order in which it says things, made no difference."""
     story = Story().given(start(job(A), job(B), job(C), job(D, A)), READY, beat(slots=3, free=3))
+    failed = evolve(done(B, 2, "exit status 1"), fetch_seconds=1.5)
     report = beat(
         slots=3,
         free=1,
         running=(lease_id(3), lease_id(8)),
-        finished=(done(B, 2, "exit status 1"), done(D, 9)),
+        finished=(failed, done(D, 9)),
         added=(A, D),
         dropped=(A,),
     )
@@ -115,7 +116,7 @@ def test_a_report_is_told_as_far_as_it_was_news() -> None:
         slots=0,
         running=(lease_id(3),),
         finished=(
-            done(B, 2, "exit status 1"),
+            failed,
             *(Result(job=NO_JOB, lease=lease_id(number)) for number in (8, 9)),
         ),
     )

@@ -19,6 +19,7 @@ from events.catalog import (
     WorkRequested,
 )
 from events.codec import decode
+from events.commands import FinishUpload, Result
 from events.hindsight.sentences import Teller
 from events.hindsight.story import Topic, tell
 from events.hindsight.words import REASONS
@@ -30,13 +31,17 @@ from tests.events.story import (
     A,
     B,
     D,
+    Story,
     V,
     W,
     added,
+    beat,
     failed,
     heard,
     job,
+    lease_id,
     leased,
+    start,
 )
 from tests.golden.scenarios import HERE
 from tests.test_docs import table
@@ -249,3 +254,13 @@ def test_every_record_has_a_sentence() -> None:
 def test_every_reason_has_words() -> None:
     """All that the manual explains."""
     assert {row[1].strip("`") for row in table("Why: the reason codes")} <= set(REASONS)
+
+
+def test_the_time_that_fetching_took_is_part_of_the_run() -> None:
+    """Told where it took any."""
+    slow = Result(job=A, lease=lease_id(1), fetch_seconds=1.5)
+    story = (
+        Story().given(start(job(A)), FinishUpload(build=BUILD), beat()).when(beat(finished=(slow,)), at=2.0)
+    )
+    told = [each.text for each in tell(story.records, Topic(build=BUILD))]
+    assert told[-2] == "job a succeeded on worker w after 2.0 s, 1.5 s of it fetching"

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, settings
 
 from events.catalog import Record
@@ -82,7 +83,8 @@ def test_a_slice_for_each_attempt_on_the_slot_that_it_had() -> None:
 def test_what_is_told_of_an_attempt() -> None:
     """Enough to find it in the log."""
     story = Story().given(StartBuild(jobs=(job(A),), name="nightly"), READY)
-    story.when(beat(), at=2.0).when(beat(finished=(bad(A, 1),)), at=3.0)
+    failed = evolve(bad(A, 1), fetch_seconds=0.5)
+    story.when(beat(), at=2.0).when(beat(finished=(failed,)), at=3.0)
     [event] = [event for event in traced(story.records) if event["ph"] == "X"]
     assert event["args"] == {
         "build": "nightly 00000000",
@@ -93,6 +95,7 @@ def test_what_is_told_of_an_attempt() -> None:
         "outcome": "failed",
         "exit_code": 2,
         "error": "exit status 2",
+        "fetch_seconds": 0.5,
         "end_record": 10,
     }
 

@@ -21,6 +21,8 @@ export interface Attempt {
   readonly outcome: Outcome;
   /** Why it ended, where that was told: a release's or cancellation's reason, a failure's error. */
   readonly note: string;
+  /** For how long the worker first fetched what the job reads; told when it ends, 0 until then. */
+  readonly fetchSeconds: number;
 }
 
 const ENDS: Readonly<Record<string, Outcome>> = {
@@ -48,7 +50,7 @@ export class Attempts {
     for (const attempt of this.list) {
       if (attempt.from > position) break;
       const isOpen = attempt.upto !== null && attempt.upto > position;
-      seen.push(isOpen ? { ...attempt, endedAt: null, upto: null, outcome: "running", note: "" } : attempt);
+      seen.push(isOpen ? { ...attempt, endedAt: null, upto: null, outcome: "running", note: "", fetchSeconds: 0 } : attempt);
     }
     return seen;
   }
@@ -56,13 +58,15 @@ export class Attempts {
   private begin({ at, position, lease, worker, attempt, reason }: LogRecord, job: string): void {
     this.open.set(job, this.list.length);
     this.list.push({ job, lease: String(lease), worker: String(worker), number: Number(attempt), reason: reason ?? "",
-      queuedAt: this.queuedAt.get(job) ?? at, startedAt: at, endedAt: null, from: position, upto: null, outcome: "running", note: "" });
+      queuedAt: this.queuedAt.get(job) ?? at, startedAt: at, endedAt: null, from: position, upto: null, outcome: "running", note: "",
+      fetchSeconds: 0 });
   }
 
-  private end({ type, at, position, reason, error }: LogRecord, job: string): void {
+  private end({ type, at, position, reason, error, fetch_seconds }: LogRecord, job: string): void {
     const place = this.open.get(job);
     if (place === undefined) return; // a job that never ran was cancelled
     this.open.delete(job);
-    this.list[place] = { ...this.list[place], endedAt: at, upto: position, outcome: ENDS[type], note: String(error ?? reason ?? "") };
+    this.list[place] = { ...this.list[place], endedAt: at, upto: position, outcome: ENDS[type], note: String(error ?? reason ?? ""),
+      fetchSeconds: Number(fetch_seconds ?? 0) };
   }
 }

@@ -79,7 +79,7 @@ test("attempts stand as they stood", () => {
   const [first, second] = history.attempts.list;
   expect(first).toMatchObject({ outcome: "released", note: "worker-lost", queuedAt: 4, startedAt: 5, endedAt: 6 });
   expect(second).toMatchObject({ outcome: "running", queuedAt: 6, startedAt: 7, endedAt: null, worker: "v" });
-  expect(history.attempts.upto(5)).toEqual([{ ...first, outcome: "running", note: "", endedAt: null, upto: null }]);
+  expect(history.attempts.upto(5)).toEqual([{ ...first, outcome: "running", note: "", fetchSeconds: 0, endedAt: null, upto: null }]);
   expect(history.attempts.upto(4)).toEqual([]);
 });
 

@@ -1,7 +1,7 @@
 /** The Gantt chart on its canvas: what is in sight of it, and nothing else. */
 
 import type { Attempt, Outcome } from "../../core/attempts.ts";
-import { endOf, firstWhere, outcomeOf, type Moment } from "../../core/gantt/moment.ts";
+import { endOf, fetchedFor, firstWhere, outcomeOf, type Moment } from "../../core/gantt/moment.ts";
 import { rowsBetween, type Board, type Row } from "../../core/gantt/rows.ts";
 import { gaps, runs, type Run } from "../../core/gantt/runs.ts";
 import { ticks, tickWords, type Span } from "../../core/gantt/span.ts";
@@ -38,6 +38,7 @@ export interface Paints {
   readonly tones: Tones;
   readonly fills: Readonly<Record<Outcome, string | CanvasPattern>>;
   readonly waited: CanvasPattern;
+  readonly fetched: CanvasPattern;
 }
 
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
@@ -51,6 +52,7 @@ export function paintsFor(context: CanvasRenderingContext2D, tones: Tones): Pain
     fills: { succeeded: tones.succeeded, running: tones.running, failed: hatch(context, "dense", tones.ground, tones.failed),
       released: hatch(context, "falling", tones.lost, tones.ground), cancelled: hatch(context, "level", tones.cancelled, tones.ground) },
     waited: hatch(context, "rising", tones.queued, "transparent"),
+    fetched: hatch(context, "rising", tones.ground, "transparent"),
   };
 }
 
@@ -155,7 +157,7 @@ function paintWaits(context: CanvasRenderingContext2D, scene: Scene, { places, t
   }
 }
 
-function paintRun(context: CanvasRenderingContext2D, scene: Scene, row: Row, run: Run, { fills, tones }: Paints): void {
+function paintRun(context: CanvasRenderingContext2D, scene: Scene, row: Row, run: Run, { fills, fetched, tones }: Paints): void {
   const { inset, tall } = barBox(scene.board);
   const part = Math.max(2, Math.round((tall * run.fill) / 4));
   const y = Math.round(row.top + inset + tall - part);
@@ -169,6 +171,11 @@ function paintRun(context: CanvasRenderingContext2D, scene: Scene, row: Row, run
     context.beginPath();
     context.roundRect(x, y, width, part, 3);
     context.fill();
+  }
+  const ready = Math.min(x + width, Math.round(xOf(scene, scene.list[run.place].startedAt + fetchedFor(scene.list[run.place], scene.moment))));
+  if (ready - x >= 2) {
+    context.fillStyle = fetched;
+    context.fillRect(x, y, ready - x, part);
   }
   if (width >= 4 && (run.outcome === "released" || run.outcome === "cancelled")) {
     context.strokeStyle = tone;

@@ -3,7 +3,7 @@ import type { Attempt } from "../attempts.ts";
 import { farm, random, randomDag } from "./farm.testing.ts";
 import { criticalPath } from "./critical.ts";
 import { Lanes } from "./lanes.ts";
-import { endOf, firstWhere, outcomeOf, type Moment } from "./moment.ts";
+import { endOf, fetchedFor, firstWhere, outcomeOf, type Moment } from "./moment.ts";
 import { attemptAt, byJob, byWorker, rowsBetween } from "./rows.ts";
 import { gaps, runs } from "./runs.ts";
 import { Build } from "../build.ts";
@@ -16,7 +16,8 @@ const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 
 function attempt(job: string, worker: string, [queuedAt, startedAt, endedAt]: [number, number, number | null], more: Partial<Attempt> = {}): Attempt {
   return { job, worker, lease: `${job} ${startedAt}`, number: 1, reason: "", queuedAt, startedAt, endedAt, from: startedAt * 10 + 1,
-    upto: endedAt === null ? null : endedAt * 10, outcome: endedAt === null ? "running" : "succeeded", note: "", ...more };
+    upto: endedAt === null ? null : endedAt * 10, outcome: endedAt === null ? "running" : "succeeded", note: "",
+    fetchSeconds: 0, ...more };
 }
 
 function lanesOf(list: readonly Attempt[]): Lanes {
@@ -222,4 +223,11 @@ test("without records, the jobs of a snapshot tell their last attempts, and seat
   const list = lastAttempts(build);
   expect(list.map(({ job, outcome, note, endedAt }) => [job, outcome, note, endedAt])).toEqual([["b", "failed", "exit code 1", 8], ["a", "running", "", null]]);
   expect(lanesOf(list).slots).toEqual([0, 0]);
+});
+
+test("what was fetched is known once the attempt has ended, and is never more than it lasted", () => {
+  const one = attempt("a", "w", [0, 1, 5], { fetchSeconds: 1.5 });
+  expect(fetchedFor(one, NOW)).toBe(1.5);
+  expect(fetchedFor(one, { position: one.upto! - 1, now: 4 })).toBe(0);
+  expect(fetchedFor({ ...one, fetchSeconds: 9 }, NOW)).toBe(4);
 });

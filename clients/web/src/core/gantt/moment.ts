@@ -21,6 +21,11 @@ export function outcomeOf(attempt: Attempt, moment: Moment): Outcome {
   return hasEnded(attempt, moment) ? attempt.outcome : "running";
 }
 
+/** For how long its worker fetched before it ran, as far as that is known by then. */
+export function fetchedFor(attempt: Attempt, moment: Moment): number {
+  return hasEnded(attempt, moment) ? Math.min(attempt.fetchSeconds, attempt.endedAt! - attempt.startedAt) : 0;
+}
+
 /** Where a sorted array begins to satisfy `test`; its length if it never does. */
 export function firstWhere<T>(sorted: readonly T[], test: (item: T) => boolean): number {
   let [low, high] = [0, sorted.length];

@@ -13,7 +13,7 @@ export function lastAttempts({ list }: Build): Attempt[] {
 function attempt(job: Job, positions: ReadonlyMap<string, number>): Attempt {
   return { job: job.id, lease: job.lease ?? "", worker: job.worker!, number: job.attempt, reason: "", queuedAt: job.queued_at ?? job.started_at!,
     startedAt: job.started_at!, endedAt: job.ended_at, from: positions.get(`${job.id} begins`)!, upto: positions.get(`${job.id} ends`) ?? null,
-    outcome: job.ended_at === null ? "running" : (job.state as Outcome), note: job.error ?? job.reason };
+    outcome: job.ended_at === null ? "running" : (job.state as Outcome), note: job.error ?? job.reason, fetchSeconds: 0 };
 }
 
 /** Positions that the records might have had: by time, and ends before what begins then. */
