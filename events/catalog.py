@@ -289,7 +289,8 @@ class BuildStarted:
 
     `key` makes a repeated start harmless: the same key is the same build. `detached` builds outlive
     their client. `labels` are whatever its client wants to find it by. Of two builds that wait for a
-    worker the one with the higher `priority` is served first.
+    worker the one with the higher `priority` is served first. `spec` is what its client asked for in a
+    dialect of its own, a JSON text, to be told again.
     """
 
     build: BuildId
@@ -300,6 +301,7 @@ class BuildStarted:
     detached: bool = False
     labels: dict[str, str] = field(factory=dict)
     priority: int = 0
+    spec: str = ""
 
 
 @frozen(kw_only=True)

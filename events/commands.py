@@ -78,7 +78,7 @@ class NewJob:
 
 @frozen(kw_only=True)
 class StartBuild:
-    """Build this graph; `sources` are paths by source id, `labels` what the build can be found by.
+    """Build this graph; `sources` are paths by source id; `labels` and `spec` as in `BuildStarted`.
 
     With `at_once` nothing will be uploaded: what it needs is here, or it is refused.
     """
@@ -91,6 +91,7 @@ class StartBuild:
     detached: bool = False
     labels: dict[str, str] = field(factory=dict)
     priority: int = 0
+    spec: str = ""
     at_once: bool = False
 
 

@@ -119,6 +119,7 @@ def _start_build(state: State, event: BuildStarted) -> None:
         labels=event.labels,
         priority=event.priority,
         number=number,
+        spec=event.spec,
     )
     state.graphs[event.build] = Graph()
     state.active[event.build] = None
@@ -138,8 +139,8 @@ def _move_build(state: State, event: BuildMoved) -> None:
     error = event.error if isinstance(event, BuildFailed) else getattr(event, "reason", "")
     state.builds[build.id] = evolve(build, status=status, ended_at=state.at, error=error)
     del state.active[build.id]
-    if isinstance(event, BuildCancelled):
-        state.unkept.pop(build.id, None)
+    if state.graphs[build.id].hands_over and not isinstance(event, BuildCancelled):
+        state.unkept[build.id] = None
 
 
 def _prioritise_build(state: State, event: BuildPrioritised) -> None:

@@ -47,6 +47,7 @@ class Build:
     error: str = ""
     labels: dict[str, str] = field(factory=dict)
     priority: int = 0
+    spec: str = ""
     prioritised_by: RequestId = NO_REQUEST
     number: int = 0
 

@@ -23,7 +23,7 @@ class Graph:
     `sources`: id by path; `dependents`: who waits for a job; `tally`: jobs by status; `queues`: those that
     are queued, by kind; `reused`: how many did not run; `failures`: how each failed job failed; `containers`:
     where each ran last that runs in one; `restarts`: how often a job was begun anew because it did badly;
-    `outputs`: what is kept of them, once it is.
+    `outputs`: what is kept of them, once it is; `hands_over`: one of them declares outputs.
     """
 
     sources: dict[str, SourceId] = Factory(dict)
@@ -36,6 +36,7 @@ class Graph:
     restarts: dict[JobId, int] = Factory(dict)
     reused: int = 0
     outputs: Outputs | None = None
+    hands_over: bool = False
 
 
 @define
@@ -59,7 +60,7 @@ class State:
 
     sources: dict[SourceId, Source] = Factory(dict)
     files: dict[FileId, File] = Factory(dict)
-    # Builds that declare outputs which are not kept yet.
+    # Builds that have ended, with outputs that are not kept yet.
     unkept: dict[BuildId, None] = Factory(dict)
     results: dict[tuple[JobId, SpecDigest], Result] = Factory(dict)
     # Live workers that hold a job's artifact, with the digest of its spec; and the other way round.

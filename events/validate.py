@@ -218,8 +218,8 @@ def _files(state: State) -> Iterator[str]:
 
 
 def _is_unkept(state: State, build: BuildId) -> bool:
-    graph = state.graphs[build]
-    if graph.outputs is not None or state.builds[build].status is BuildStatus.CANCELLED:
+    graph, status = state.graphs[build], state.builds[build].status
+    if graph.outputs is not None or status not in (BuildStatus.SUCCEEDED, BuildStatus.FAILED):
         return False
     return any(job.spec.outputs for job in graph.jobs.values())
 

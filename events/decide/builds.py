@@ -48,6 +48,7 @@ def start(state: State, command: StartBuild, context: Context) -> Iterator[Event
         detached=command.detached,
         labels=command.labels,
         priority=command.priority,
+        spec=command.spec,
     )
     files = iter(command.sources.items())
     while page := dict(islice(files, PATHS_PER_RECORD)):

@@ -37,7 +37,7 @@ def drop(state: State, command: DropFile) -> Iterator[Event]:
 
 def keep_outputs(state: State, command: KeepOutputs, context: Context) -> Iterator[Event]:
     """An ended build's outputs are in the store. Said again, or of one that declares none, it is no news."""
-    if command.build not in state.unkept or not state.builds[command.build].has_ended:
+    if command.build not in state.unkept:
         return
     _check(state, command.files)
     files = tuple([_named(file, context) for file in command.files])

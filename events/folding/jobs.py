@@ -66,7 +66,7 @@ def add(state: State, event: JobAdded) -> None:
     for dependency in dependencies:
         graph.dependents.setdefault(dependency, []).append(event.job)
     if event.outputs:
-        state.unkept[event.build] = None
+        graph.hands_over = True
 
 
 def queue(state: State, event: JobQueued) -> None:

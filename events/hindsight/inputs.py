@@ -224,6 +224,7 @@ def _start(started: BuildStarted, events: Sequence[Event]) -> StartBuild:
         detached=started.detached,
         labels=started.labels,
         priority=started.priority,
+        spec=started.spec,
     )
 
 

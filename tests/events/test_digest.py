@@ -69,6 +69,8 @@ def test_every_field_of_a_graph_is_part_of_it(field: Any) -> None:
         graph.jobs[ids[-1]] = Job(last.spec, last.status, 7)
     elif field.name == "reused":
         graph.reused = 7
+    elif field.name == "hands_over":
+        graph.hands_over = True
     elif field.name == "outputs":
         graph.outputs = Outputs(files=(), error="")
     else:
