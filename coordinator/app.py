@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from clients.server import serve
+from clients.wire.origins import Origins
 from coordinator import alarm, tasks
 from coordinator.answers import Answers, discard_forever
 from coordinator.archiving import archive_forever
@@ -20,6 +21,7 @@ from coordinator.asking import Asking
 from coordinator.attendance import Attendance
 from coordinator.blobs import BlobStore
 from coordinator.closing import close_outputs_forever
+from coordinator.collecting import Collector
 from coordinator.config import CoordinatorConfig
 from coordinator.core import Coordinator
 from coordinator.dispatch import Dispatch
@@ -155,6 +157,7 @@ async def _serve(
         await services.start(parts.asking.call_forever)
         await services.start(close_outputs_forever, parts.core, parts.outputs)
         await services.start(discard_forever, parts.core, parts.artifacts)
+        await services.start(_collector(parts, platform).collect_forever)
         await services.start(parts.audiences.tell_forever)
         await services.start(inspect_forever, parts.core)
         await services.start(tasks.look_forever, parts.core)
@@ -175,6 +178,10 @@ async def _serve(
             await trio.sleep(config.drain_seconds)
             drained.set()
         services.cancel_scope.cancel()
+
+
+def _collector(parts: Parts, platform: Platform) -> Collector:
+    return Collector(parts.core, parts.files, parts.outputs, Origins(platform.open_client))
 
 
 def _limits(config: CoordinatorConfig) -> Limits:

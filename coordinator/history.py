@@ -11,7 +11,7 @@ from events.fold import replay
 from events.hindsight.why import Explanation, why
 from events.ids import BEGINNING, BuildId, JobId, Position, is_hex40
 from events.log import Subject
-from events.query import Query
+from events.query import Query, saying
 from events.state import State
 
 
@@ -53,6 +53,23 @@ async def _check_forgotten(journal: Journal, build: BuildId) -> None:
     query = Query(upto=journal.durable, after=journal.floor, subject=Subject.build(build), limit=1)
     if await journal.look(lambda log: log.search(query)):
         raise Rejected(BUILD_FORGOTTEN, f"build {build} ended, and is no longer in the coordinator's memory")
+
+
+async def started_as(journal: Journal, key: str) -> Position | None:
+    """Where the build with this key began, also one that was forgotten; None if there was none.
+
+    As far as the table still says so.
+    """
+    query = Query(
+        upto=journal.durable,
+        after=journal.floor,
+        types=("BuildStarted",),
+        text=saying("key", key),
+        newest_first=True,
+        limit=1,
+    )
+    found = await journal.look(lambda log: log.search(query))
+    return found[0].position if found else None
 
 
 async def explanation(journal: Journal, build: BuildId, job: JobId, position: Position) -> Explanation:

@@ -1,13 +1,11 @@
 """Our own way in for typed jobs: one by itself, with what it depends on named by id."""
 
-from quart import Blueprint, Response
+from quart import Response
 
 from clients import codec
 from clients import composer as wire
 from clients.codec import Malformed
-from clients.server import receive_body
 from coordinator.builds import start
-from coordinator.http.errors import answer_json, as_rejected
 from coordinator.parts import Parts
 from coordinator.single import single
 from events.commands import NewJob
@@ -15,38 +13,27 @@ from events.errors import MALFORMED, TOO_LARGE, Rejected
 from events.ids import JobId, as_uuid
 
 # Arguments are in the log.
-BODY_BYTES_MAX = 8 << 20
 ARGS_BYTES_MAX = 4 << 20
 TEXT_CHARS_MAX = 256
 DEPENDENCIES_MAX = 1000
 
 
-def blueprint(parts: Parts) -> Blueprint:
-    """The route below /api."""
-    enqueue = Blueprint("enqueue", __name__)
-
-    @enqueue.post("/jobs")
-    async def add() -> Response:
-        sent = wire.read_job(await receive_body(BODY_BYTES_MAX))
-        uuid = as_uuid(parts.core.new_id(16))
-        job = _job(sent, JobId(uuid.replace("-", "").ljust(40, "0")))
-        command = await parts.core.view(lambda state: single(state, job, uuid, sent.dependencies))
-        build = await start(parts.core, command)
-        base = parts.config.base_path
-        value = {
-            "kind": "Job",
-            "id": uuid,
-            "href": f"{base}/api/builds/{build}",
-            "build": build,
-            "job": job.id,
-        }
-        return Response(codec.dumps(value), 201, content_type=wire.JSON)
-
-    @enqueue.errorhandler(Exception)
-    async def refuse(error: Exception) -> Response:
-        return answer_json(as_rejected(error))
-
-    return enqueue
+async def add(parts: Parts, body: bytes) -> Response:
+    """`POST /api/jobs`, as far as it is for a typed job; raises `Malformed`, `Rejected`."""
+    sent = wire.read_job(body)
+    uuid = as_uuid(parts.core.new_id(16))
+    job = _job(sent, JobId(uuid.replace("-", "").ljust(40, "0")))
+    command = await parts.core.view(lambda state: single(state, job, uuid, sent.dependencies))
+    build = await start(parts.core, command)
+    base = parts.config.base_path
+    value = {
+        "kind": "Job",
+        "id": uuid,
+        "href": f"{base}/api/builds/{build}",
+        "build": build,
+        "job": job.id,
+    }
+    return Response(codec.dumps(value), 201, content_type=wire.JSON)
 
 
 def _job(sent: wire.NewJobRequest, id_: JobId) -> NewJob:

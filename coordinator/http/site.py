@@ -5,7 +5,7 @@ from werkzeug.exceptions import HTTPException
 
 from clients.codec import dumps
 from clients.server import App
-from coordinator.http import api, composer, cube, distbuild, enqueue, files, outputs, streams, views
+from coordinator.http import api, composer, cube, distbuild, either, files, jobs, outputs, streams, views
 from coordinator.http.errors import answer_json, as_rejected
 from coordinator.http.metrics import exposition
 from coordinator.http.page import Page
@@ -23,8 +23,10 @@ def application(parts: Parts, *, sealed: str = "") -> App:
     app.register_blueprint(cube.blueprint(parts), url_prefix=base or None)
     app.register_blueprint(api.blueprint(parts), url_prefix=f"{base}/api")
     app.register_blueprint(files.blueprint(parts), url_prefix=f"{base}/api")
-    app.register_blueprint(enqueue.blueprint(parts), url_prefix=f"{base}/api")
     app.register_blueprint(composer.blueprint(parts), url_prefix=composer.base_path(parts))
+    app.register_blueprint(either.blueprint(parts), url_prefix=f"{base}/api")
+    for prefix in jobs.PREFIXES:
+        app.register_blueprint(jobs.blueprint(parts, prefix), url_prefix=f"{base}{prefix}" or None)
     app.register_blueprint(outputs.blueprint(parts), url_prefix=f"{base}/api")
     app.register_blueprint(streams.blueprint(parts), url_prefix=f"{base}/api")
     _add_health(app, parts)
@@ -35,6 +37,8 @@ def application(parts: Parts, *, sealed: str = "") -> App:
     async def refuse(error: Exception) -> Response:
         if request.path.startswith(f"{composer.base_path(parts)}/"):
             return composer.refusal(parts, error)
+        if jobs.is_ours(request.path, base):
+            return jobs.refusal(error)
         rejected = as_rejected(error)
         return answer_json(rejected, error.code if isinstance(error, HTTPException) else None)
 

@@ -58,7 +58,12 @@ async def test_the_lines_work(tmp_path: Path) -> None:
 def test_no_route_is_left_out(tmp_path: Path) -> None:
     """Each has a line."""
     parts = cast("Parts", SimpleNamespace(config=CoordinatorConfig(data=tmp_path)))
-    rules = {rule.rule for rule in application(parts).url_map.iter_rules() if not rule.websocket}
+    # The job manager's routes are there below other prefixes, too.
+    rules = {
+        rule.rule
+        for rule in application(parts).url_map.iter_rules()
+        if not rule.websocket and not rule.endpoint.startswith("jobs-")
+    }
     lines = script().replace('"$O', '"$E/api/builds/$B/jobs/$A/output')
     asked = {line.partition("?")[0] for line in re.findall(r'"\$E(/[^" ]*)', lines)}
     for rule in rules - PAGE:
