@@ -43,6 +43,12 @@ class Job:
     container: Container | None = extension(None)
     # Labels that a worker must have to be given the job, each NAME=VALUE.
     needs: tuple[str, ...] = extension(())
+    # A job that is given to whoever asks for its type in its channel, with args, a JSON text.
+    job_type: str = extension("")
+    channel: str = extension("")
+    args: str = extension("")
+    # It waits for its dependencies to end, well or not.
+    after_failure: bool = extension(False)
 
 
 @frozen(kw_only=True)

@@ -19,6 +19,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from clients.codec import unstructure
 from clients.distbuild import Cmd, Container, Graph, Job
@@ -76,6 +77,12 @@ def job_id(
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
+def typed_job_id(job_type: str, channel: str, args: str, deps: Iterable[str]) -> str:
+    """The same of a typed job; the order of its dependencies is that of the results it is told."""
+    text = json.dumps(["terzetto typed job 1", job_type, channel, args, *deps], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
 def check(graph: Graph) -> None:
     """Raise `BadGraph`, naming every problem, unless the graph can be built."""
     graphs.check(graph.jobs, graph.source_files)
@@ -124,6 +131,36 @@ class GraphBuilder:
             timeout_seconds=timeout_seconds,
             container=container,
             needs=tuple(f"{key}={value}" for key, value in sorted((needs or {}).items())),
+        )
+        return self._add(job)
+
+    def typed(
+        self,
+        name: str,
+        job_type: str,
+        *,
+        channel: str = "",
+        args: Any = None,
+        deps: Iterable[Job] = (),
+        after_failure: bool = False,
+        needs: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Add a job for workers that ask for this type in this channel; `args` are JSON values, None is none.
+
+        It is told the results of `deps`, in this order; with `after_failure` also if they failed, in a build
+        that keeps going. Raises `BadGraph` for a job that was added before.
+        """
+        text = "" if args is None else json.dumps(args, separators=(",", ":"), ensure_ascii=True)
+        dep_ids = tuple(dict.fromkeys(dep.id for dep in deps))
+        job = Job(
+            id=typed_job_id(job_type, channel, text, dep_ids),
+            name=name,
+            deps=dep_ids,
+            needs=tuple(f"{key}={value}" for key, value in sorted((needs or {}).items())),
+            job_type=job_type,
+            channel=channel,
+            args=text,
+            after_failure=after_failure,
         )
         return self._add(job)
 

@@ -199,6 +199,16 @@ def _job(
     find: Callable[[str], Sequence[str]],
 ) -> Job:
     spec = draft.spec
+    if spec.type:
+        return builder.typed(
+            draft.name,
+            spec.type,
+            channel=spec.channel,
+            args=spec.args,
+            deps=[jobs[dep] for dep in draft.deps],
+            after_failure=spec.after_failure,
+            needs=spec.needs,
+        )
     words = {**_directories(), **draft.words, **{f"dep:{dep}": artifact(jobs[dep]) for dep in draft.deps}}
 
     def fill(key: str, text: str) -> str:

@@ -1,5 +1,6 @@
 """The tables of a hand-written graph as typed values: what may stand under which key, and nothing else."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
@@ -39,6 +40,10 @@ class Spec:
     cwd: str = "${src}"
     image: Container | None = None
     each: tuple[str, ...] | None = None
+    type: str = ""
+    channel: str = ""
+    args: Any = None
+    after_failure: bool = False
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Every text that a worker will see, in which a dependency's artifact may be named, with its key."""
@@ -103,11 +108,20 @@ def _spec(table: Any, place: Place, defaults: Mapping[str, Any], complain: Compl
     said = set(table) if isinstance(table, Mapping) else set(_JOB)
     if len(values.keys() & {"run", "cmd", "cmds"}) > 1:
         complain(place, "says more than one of run, cmd and cmds; keep one")
+    if said & _TYPED.keys():
+        _complain_of_typed(place, said, complain)
     # With an unknown key there is a complaint already, and the key was probably meant to be one of these.
-    if said <= _JOB.keys() and not said & {"run", "cmd", "cmds", "write", "deps", "image"}:
+    elif said <= _JOB.keys() and not said & {"run", "cmd", "cmds", "write", "deps", "image"}:
         complain(place, "has nothing to do; give it a run, cmd, cmds, write or image")
     env = {**defaults.get("env", {}), **values.get("env", {})}
     return Spec(**{**defaults, **values, "env": env})
+
+
+def _complain_of_typed(place: Place, said: set[str], complain: Complain) -> None:
+    if "type" not in said:
+        complain(place, "has no type, so nobody is told its channel, args or after_failure")
+    for key in sorted(said & _JOB.keys() - _TYPED.keys() - {"deps", "each", "needs"}):
+        complain((*place, key), "is for jobs that run commands, and this one has a type")
 
 
 def _var(name: str, value: Any, complain: Complain) -> str:
@@ -216,6 +230,21 @@ def _flag(value: Any) -> bool:
     return value
 
 
+def _type(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise _Wrong("must be a string of at least one character")
+    return value
+
+
+def _json(value: Any) -> Any:
+    """Whatever JSON can say, too, which is all but times and what is no number."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise _Wrong("must be something that JSON can say: no dates, times, nan or inf") from error
+    return value
+
+
 def _any_table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _Wrong("must be a table")
@@ -245,6 +274,7 @@ _DEFAULTS: dict[str, Reader] = {
     "needs": _env,
     "image": _image,
 }
+_TYPED: dict[str, Reader] = {"type": _type, "channel": _text, "args": _json, "after_failure": _flag}
 _JOB: dict[str, Reader] = {
     "run": _texts,
     "cmd": _words,
@@ -253,5 +283,6 @@ _JOB: dict[str, Reader] = {
     "inputs": _texts,
     "deps": _texts,
     "each": _texts,
+    **_TYPED,
     **_DEFAULTS,
 }

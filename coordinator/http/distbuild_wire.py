@@ -161,6 +161,8 @@ def _read_graph(body: bytes) -> wire.BuildRequest:
 def _new_job(job: wire.Job) -> NewJob:
     if job.timeout_seconds < 0:
         raise Malformed(f"job {job.name or job.id}: TimeoutSeconds must not be negative")
+    if job.args:
+        codec.loads(job.args.encode())
     return NewJob(
         id=JobId(job.id.lower()),
         name=job.name,
@@ -170,6 +172,10 @@ def _new_job(job: wire.Job) -> NewJob:
         timeout_seconds=job.timeout_seconds,
         container=job.container,
         needs=tuple(sorted(set(job.needs))),
+        job_type=job.job_type,
+        channel=job.channel,
+        args=job.args,
+        after_failure=job.after_failure,
     )
 
 

@@ -89,6 +89,48 @@ def test_all_that_a_job_can_say(tree: Path) -> None:
     assert (two.deps, two.cmds[0].working_directory) == ((one.id,), "/")
 
 
+def test_a_job_may_have_a_type(tree: Path) -> None:
+    """Its arguments are JSON, its dependencies' results come in their order."""
+    text = """
+        [jobs.list]
+        type = "depsolve"
+        args = { packages = ["a", "b"], limit = 2 }
+        [jobs.note]
+        run = "echo"
+        [jobs.image]
+        type = "osbuild:s390x"
+        channel = "org-1"
+        deps = ["note", "list"]
+        after_failure = true
+        needs = { arch = "s390x" }
+    """
+    made = jobs(text, tree)
+    assert (made["list"].job_type, made["list"].args) == ("depsolve", '{"packages":["a","b"],"limit":2}')
+    image = made["image"]
+    assert (image.channel, image.args, image.after_failure) == ("org-1", "", True)
+    assert (image.deps, image.needs) == ((made["note"].id, made["list"].id), ("arch=s390x",))
+    other = jobs(text.replace('"note", "list"', '"list", "note"'), tree)
+    assert other["image"].id != image.id
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('type = ""', "at least one character"),
+        ('type = "x"\nrun = "true"', "run"),
+        ('type = "x"\ninputs = "a.c"', "inputs"),
+        ('channel = "c"', "no type"),
+        ('type = "x"\nargs = 1970-01-01', "JSON"),
+        ('type = "x"\nargs = [nan]', "JSON"),
+    ],
+)
+def test_types_and_commands_exclude_each_other(tree: Path, table: str, words: str) -> None:
+    """And what JSON cannot say, no worker can be told."""
+    with pytest.raises(BadGraphFile) as caught:
+        built(f"[jobs.one]\n{table}", tree)
+    assert words in str(caught.value)
+
+
 def test_each_makes_a_job_for_every_file(tree: Path) -> None:
     """The file is an input of its job, and `${file}` and `${stem}` tell the jobs apart."""
     (tree / "b.h").write_text("bh")
