@@ -89,10 +89,7 @@ class RequestJobRequest:
 
 @frozen(kw_only=True)
 class RequestJobResponse:
-    """A job and the token that stands for it: `location` is to be asked and told about it.
-
-    `args` and each of `dynamic_args` are JSON text; None: there is none.
-    """
+    """A job and the token that stands for it: `location` is to be asked and told about it."""
 
     href: str = ""
     id: str
@@ -101,7 +98,7 @@ class RequestJobResponse:
     artifact_location: str
     type: str
     compose_id: str | None = None
-    args: msgspec.Raw | None = None
+    args: msgspec.Raw | Missing = msgspec.UNSET
     dynamic_args: tuple[msgspec.Raw, ...] | None = None
 
 
@@ -193,8 +190,8 @@ def read(data: bytes, cls: type[T]) -> T:
 
 
 def write(value: attrs.AttrsInstance) -> bytes:
-    """As JSON that ends with a newline, as Go's encoder has it; what is None is left out."""
-    plain = attrs.asdict(value, recurse=False, filter=lambda _field, entry: entry is not None)
+    """As JSON that ends with a newline, as Go's encoder has it; what is None or not set is left out."""
+    plain = attrs.asdict(value, recurse=False, filter=lambda _, entry: entry not in (None, msgspec.UNSET))
     return encode(plain) + b"\n"
 
 

@@ -48,6 +48,8 @@ TABLES: Mapping[str, Mapping[str, type]] = {
         "label": list,
         "cache_bytes_max": int,
         "engine": str,
+        "dialect": str,
+        "composer_base_path": str,
     },
 }
 # Which tables each verb reads, the later before the earlier.

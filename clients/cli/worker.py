@@ -69,10 +69,33 @@ from clients.cli.verbs import Verb, coordinator_option, labels, log_level_option
     envvar="TERZETTO_ENGINE",
     help="Run jobs that name an image in containers of this Docker or Podman.",
 )
+@click.option(
+    "--dialect",
+    type=click.Choice(["distbuild", "composer"]),
+    envvar="TERZETTO_DIALECT",
+    default="distbuild",
+    show_default=True,
+    help="How to speak to the coordinator; over composer it asks for jobs of the type terzetto.",
+)
+@click.option(
+    "--composer-base-path",
+    metavar="/PATH",
+    envvar="TERZETTO_COMPOSER_BASE_PATH",
+    default="/api/worker/v1",
+    show_default=True,
+    help="Where the composer worker API is, below --coordinator.",
+)
 @click.option("--until-eof", is_flag=True, hidden=True)
 @log_level_option("info")
 def command(
-    *, log_level: str, until_eof: bool, data: Path | None, label: tuple[str, ...], **settings: Any
+    *,
+    log_level: str,
+    until_eof: bool,
+    data: Path | None,
+    label: tuple[str, ...],
+    dialect: str,
+    composer_base_path: str,
+    **settings: Any,
 ) -> int:
     """Run one worker."""
     from clients.cli import serving
@@ -80,16 +103,27 @@ def command(
     settings["data"] = data or state() / "worker"
     settings["labels"] = labels(label)
     settings = {name: value for name, value in settings.items() if value is not None}
-    return serving.run(partial(_serve, settings), log_level=log_level, until_eof=until_eof)
+    serve = _serve if dialect == "distbuild" else partial(_serve_composer, base_path=composer_base_path)
+    return serving.run(partial(serve, settings), log_level=log_level, until_eof=until_eof)
 
 
 async def _serve(settings: dict[str, Any], **kwargs: Any) -> None:
-    from clients.cli.errors import usage
     from workers import app
+
+    await app.run(_config(settings), **kwargs)
+
+
+async def _serve_composer(settings: dict[str, Any], **kwargs: Any) -> None:
+    from workers import composer
+
+    await composer.run(_config(settings), **kwargs)
+
+
+def _config(settings: dict[str, Any]) -> Any:
+    from clients.cli.errors import usage
     from workers.config import WorkerConfig
 
     try:
-        config = WorkerConfig(**settings)
+        return WorkerConfig(**settings)
     except ValueError as error:
         raise usage(str(error)) from error
-    await app.run(config, **kwargs)

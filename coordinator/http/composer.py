@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import attrs
 import structlog
+from msgspec import UNSET
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -257,7 +258,7 @@ def _job(base: str, given: Given) -> wire.RequestJobResponse:
         artifact_location=f"{here}/artifacts/",
         type=wire.shown_type(given.spec.job_type),
         compose_id=given.key.removeprefix(KEY) if given.key.startswith(KEY) else None,
-        args=wire.raw(given.spec.args) if given.spec.args else None,
+        args=wire.raw(given.spec.args) if given.spec.args else UNSET,
         dynamic_args=tuple(wire.raw(_told(outcome)) for outcome in given.outcomes) or None,
     )
 
