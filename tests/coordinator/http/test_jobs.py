@@ -319,3 +319,16 @@ async def test_other_builds_are_no_jobs(live: Live) -> None:
     await raw.head()
     assert await live.get("/list_jobs") == {"job_ids": []}
     await raw.aclose()
+
+
+async def test_outputs_that_are_lost_with_their_worker_fail_the_job(tmp_path: Path) -> None:
+    """It says that it has failed, and which build lacks what."""
+    seconds = {"worker_silence_seconds": 0.3, "lease_seconds": 0.3}
+    async with running(tmp_path, **seconds) as live:
+        job = await started(live, {"command": "x > made", "output_files": ["made", "stdout"]})
+        await ended(live, await taken(live), stdout=b"printed")
+        answer = (await in_state(live, job, "FAILED"))["answer_id"]
+        assert (await live.call("GET", f"/api/files/{answer}")).body == b"printed"
+        log = (await live.call("GET", "/api/log?after=0")).body.splitlines()
+        [kept] = [line for line in log if b'"OutputsKept"' in line]
+        assert json.loads(kept)["error"] == "job x > made: no worker holds its artifact any more"
