@@ -61,7 +61,7 @@ class Task:
     name: str = ""
     state: int = State.PENDING
     image: str = ""
-    cpu: float = 0.0
+    cpu: float = 0
     memory: int = 0
     disk: int = 0
     exposed_ports: dict[str, dict[str, str]] | None = None

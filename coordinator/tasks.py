@@ -17,6 +17,7 @@ from events.commands import CancelBuild, Command, FinishUpload, StartBuild
 from events.errors import Rejected
 from events.ids import BuildId, WorkerId
 from events.model import Build, Job
+from events.placement import NOBODY, capacity
 from events.queue import meets
 from events.state import State
 from events.transitions import BuildStatus, JobStatus
@@ -92,18 +93,25 @@ def owed(state: State, now: float) -> Iterator[Command]:
             continue
         if build.status is BuildStatus.UPLOADING:
             yield FinishUpload(build=id_)
-        elif lacks := _lacking(state, _task(state, id_).job, now):
+        elif lacks := _lacking(state, _task(state, id_), now):
             yield CancelBuild(build=id_, reason=f"{UNABLE}: {lacks}")
 
 
-def _lacking(state: State, job: Job, now: float) -> str:
-    """What no worker has that the job needs, for too long; empty if there is no cause to give it up."""
+def _lacking(state: State, task: Task, now: float) -> str:
+    """What no worker has that the task needs, for too long; empty if there is no cause to give it up."""
+    job, container = task.job, task.job.spec.container
     is_new = job.status is JobStatus.QUEUED and job.attempt == 0
-    if not is_new or job.queued_at + UNABLE_SECONDS > now:
+    if container is None or not is_new or job.queued_at + UNABLE_SECONDS > now:
         return ""
-    if any(meets(state.workers[id_].labels, job.spec.needs) for id_ in state.silence):
-        return ""
-    return f"{', '.join(job.spec.needs)}, to run the image {job.spec.container and job.spec.container.image}"
+    able = [
+        worker
+        for worker in (state.workers[id_] for id_ in state.silence)
+        if meets(worker.labels, job.spec.needs)
+    ]
+    if not able:
+        return f"{', '.join(job.spec.needs)}, to run the image {container.image}"
+    is_too_large = all(0 < capacity(worker).disk < container.disk for worker in able)
+    return f"{NOBODY} {task.id}" if state.settings.placement and is_too_large else ""
 
 
 def _is_task(build: Build) -> bool:

@@ -83,21 +83,26 @@ class Containers:
 
     async def look(self) -> None:
         """Is the engine there? Then nothing but what is at work shall run in it for us."""
-        was_there = self.is_there
         try:
             version = await self.engine.version()
-            self.is_there = True
+            if not self.is_there:
+                log.info("there is an engine", engine=self.engine.path, version=version.get("Version"))
+                self._change(is_there=True)
             await self._reap()
         except EngineLost as error:
-            self.is_there = False
-            if was_there:
-                log.warning("the container engine is gone", engine=self.engine.path, error=str(error))
+            self.lose(error)
         except EngineRefused as refusal:
             log.warning("the container engine refuses", engine=self.engine.path, error=str(refusal))
-        if self.is_there and not was_there:
-            log.info("there is a container engine", engine=self.engine.path, version=version.get("Version"))
-        if self.is_there != was_there:
-            self.on_change()
+
+    def lose(self, error: EngineLost) -> None:
+        """The engine does not answer: nothing more is to be brought here until it does."""
+        if self.is_there:
+            log.warning("the container engine is gone", engine=self.engine.path, error=str(error))
+            self._change(is_there=False)
+
+    def _change(self, *, is_there: bool) -> None:
+        self.is_there = is_there
+        self.on_change()
 
     def runner(self, spec: JobSpec, container: Container, mounts: Mapping[Path, bool]) -> "ContainerRunner":
         """Runs the commands of one job; `mounts` are paths it sees as we do, and whether it may write."""
@@ -149,6 +154,7 @@ class ContainerRunner:
             id_ = await self._make(name, self._spec(argv, environ, cwd))
             return await self._watch(id_, on_output)
         except EngineLost as error:
+            self._all.lose(error)  # before the job is over, so that it is not given to us again
             raise ReaperLost(f"the container engine went away: {error}") from error
         finally:
             await self._remove(name, seconds=0 if argv else STOP_SECONDS)

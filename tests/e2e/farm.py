@@ -53,11 +53,13 @@ class Farm:
         self._client = wire.Client(server.url)
         return server
 
-    async def worker(self, name: str, *, slots: int = 1, coordinator: str = "") -> Server:
+    async def worker(
+        self, name: str, *, slots: int = 1, coordinator: str = "", options: Sequence[str] = ()
+    ) -> Server:
         """Start one and wait until it serves artifacts."""
         verb = ["worker", "--coordinator", coordinator or self.url, "--bind", "127.0.0.1:0"]
         verb += ["--slots", str(slots), "--data", str(self.directory / name), "--id", name]
-        server = self._server(name, [*TERZETTO, *verb])
+        server = self._server(name, [*TERZETTO, *verb, *options])
         await server.ready()
         return server
 

@@ -43,7 +43,7 @@ class Farm:
         self._change()
 
     async def result(self, job: JobId) -> JobResult:
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             while job not in self.results:
                 await self.changed.wait()
         return self.results[job]
@@ -57,7 +57,7 @@ class Farm:
     async def started(self, job: JobId) -> Any:
         """What was said of the job's first container."""
         lease = self.open[job][0].lease
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             while lease not in self.containers:
                 await self.changed.wait()
         return self.containers[lease][0]
@@ -65,13 +65,13 @@ class Farm:
     async def report(self) -> HeartbeatRequest:
         """The next one."""
         count = len(self.reports)
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             while len(self.reports) == count:
                 await self.changed.wait()
         return self.reports[-1]
 
     async def running(self, job: JobId) -> None:
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             while job not in ((self.reports and self.reports[-1].running_jobs) or ()):
                 await self.changed.wait()
 
@@ -130,7 +130,7 @@ class Farm:
 @asynccontextmanager
 async def open_farm(*, has_leases: bool = True) -> AsyncIterator[Farm]:
     farm, stop = Farm(has_leases), trio.Event()
-    with trio.fail_after(30):
+    with trio.fail_after(90):
         async with trio.open_nursery() as nursery:
             serving = partial(
                 serve, farm.application(), bind="127.0.0.1:0", shutdown=stop.wait, grace_seconds=0.1

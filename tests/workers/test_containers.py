@@ -25,7 +25,7 @@ def _sh(script: str) -> Cmd:
 
 async def _gone(podman: Podman) -> None:
     """Wait until there is no container any more."""
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while await trio.to_thread.run_sync(podman.containers):
             await trio.sleep(0.05)
 
@@ -159,11 +159,12 @@ async def test_an_engine_that_goes_away_fails_the_job_and_not_the_worker(
 
 
 async def _introduced(farm: Farm, engine: dict[str, str]) -> None:
-    """Wait until the worker says anew whether it has an engine."""
+    """Wait until the worker has said, the last time that it said what it is, whether it has an engine."""
     while True:
-        report = await farm.report()
-        if report.slots and {k: v for k, v in report.labels.items() if k == "engine"} == engine:
+        said = [report.labels for report in farm.reports if report.slots][-1]
+        if {name: value for name, value in said.items() if name == "engine"} == engine:
             return
+        await farm.changed.wait()
 
 
 async def test_a_killed_worker_s_containers_are_taken_away_by_its_next_life(

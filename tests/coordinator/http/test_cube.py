@@ -19,11 +19,11 @@ from coordinator import tasks
 from coordinator.http import cube_wire
 from events.catalog import BuildCancelled
 from events.codec import decode, encode
-from events.commands import FinishUpload
+from events.commands import CancelBuild, FinishUpload, Settings
 from events.errors import Rejected
 from events.fold import replay
 from tests.coordinator.live import Live, running
-from tests.events.story import BUILD, Story
+from tests.events.story import BUILD, Story, W, beat
 
 ID = "21b23589-5d2d-4731-b5c9-a97e9832d021"
 # As the book's own fixtures have it.
@@ -287,6 +287,21 @@ def test_what_nobody_can_run_fails_after_a_while() -> None:
     assert "engine=docker, to run the image timboring/echo-smy-go" in story.last[-1].reason
     [task] = tasks.every(story.state)
     assert cube_wire.task(task).state == wire.State.FAILED
+
+
+def test_what_no_machine_has_room_for_fails_in_cube_s_words() -> None:
+    """If jobs are placed, and none will ever have; what others take now will be free again."""
+    for placement, disk, words in (
+        ("epvm", 2 << 30, f"No available candidates match resource request for task {ID}"),
+        ("epvm", 1 << 30, None),
+        ("", 2 << 30, None),
+    ):
+        story = Story(Settings(placement=placement))
+        labels = {"engine": "docker", "disk": str(1 << 30)}
+        sent = wire.read_event(json.dumps({"Task": {**TASK, "Disk": disk}}).encode()).task
+        story.given(beat(W, 0, labels=labels), cube_wire.start(sent, "", 0.0), FinishUpload(build=BUILD))
+        wishes = [wish.reason for wish in tasks.owed(story.state, 10.0) if isinstance(wish, CancelBuild)]
+        assert wishes == ([f"{tasks.UNABLE}: {words}"] if words else [])
 
 
 texts = st.text(max_size=12)
