@@ -7,10 +7,14 @@ and stop together; a crash of any long-lived task ends the process, and the next
 import sys
 from functools import partial
 from importlib.metadata import version
+from socket import gethostname
 
 import structlog
 import trio
 
+from clients.agent import Agent, Branches, LocalPost, Post
+from clients.agent.amqp import Broker
+from clients.requests import FINISHED
 from clients.server import serve
 from clients.wire.origins import Origins
 from coordinator import alarm, tasks
@@ -39,6 +43,7 @@ from coordinator.output import OutputStore
 from coordinator.parts import Parts
 from coordinator.platform import Platform
 from coordinator.quiet import Quiet
+from coordinator.requests import Requests
 from coordinator.retention import Limits, Retention
 from coordinator.snapshots import take_snapshots_forever
 from coordinator.sources import Sources
@@ -99,9 +104,11 @@ async def _run(
     async with trio.open_nursery() as storage:
         await storage.start(journal.commit_forever)
         core = Coordinator(journal, now=platform.clock(not_before=journal.state.at), new_id=platform.new_id)
-        parts = make_parts(config, platform, core, keeper)
+        broker = Broker(config.amqp, hears=FINISHED) if config.amqp else None
+        here, there = LocalPost.pair()
+        parts = make_parts(config, platform, core, keeper, broker or here)
         await _begin(parts)
-        await _serve(parts, platform, stop, task_status)
+        await _serve(parts, platform, broker or there, stop, task_status)
         storage.cancel_scope.cancel()
 
 
@@ -115,7 +122,11 @@ async def _begin(parts: Parts) -> None:
 
 
 def make_parts(
-    config: CoordinatorConfig, platform: Platform, core: Coordinator, keeper: Keeper | None
+    config: CoordinatorConfig,
+    platform: Platform,
+    core: Coordinator,
+    keeper: Keeper | None,
+    post: Post | None = None,
 ) -> Parts:
     """What facades are handed; nothing of it does anything by itself yet."""
     blobs = BlobStore(config.data / "blobs", run_sync=platform.run_sync)
@@ -142,11 +153,17 @@ def make_parts(
         audiences=Audiences(platform.run_sync, config.progress_seconds),
         keeper=keeper,
         nodes=Nodes(platform.open_client),
+        branches=Branches.read(config.builders) if config.builders else Branches(),
+        requests=Requests(core, post or LocalPost.pair()[0]),
     )
 
 
 async def _serve(
-    parts: Parts, platform: Platform, stop: trio.Event, task_status: trio.TaskStatus[str]
+    parts: Parts,
+    platform: Platform,
+    post: Broker | LocalPost,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[str],
 ) -> None:
     config, drained = parts.config, trio.Event()
     async with trio.open_nursery() as services:
@@ -164,13 +181,17 @@ async def _serve(
         await services.start(Health(parts.core, platform.open_client, config.health_seconds).look_forever)
         retention = Retention(parts.core, parts.files, _limits(config), parts.artifacts)
         await services.start(retention.look_forever)
+        await services.start(parts.requests.publish_forever)
+        await services.start(parts.requests.hear_forever)
         if parts.keeper is not None:
             await services.start(take_snapshots_forever, parts.core, parts.keeper, config.snapshot_records)
             await services.start(archive_forever, parts.core, parts.keeper, _fresh(config))
         async with trio.open_nursery() as front:
             urls = await front.start(_listen, parts, platform, drained)
             log.info("serving", url=urls[0], position=parts.journal.durable)
-            task_status.started(urls[0] + config.base_path)
+            url = urls[0] + config.base_path
+            services.start_soon(partial(_carry, parts, platform, post, url))
+            task_status.started(url)
             await stop.wait()  # unbounded: we serve until told otherwise
             # First let streams and held heartbeats end by themselves, so that nobody sees a torn answer.
             parts.journal.stop_followers()
@@ -182,6 +203,18 @@ async def _serve(
 
 def _collector(parts: Parts, platform: Platform) -> Collector:
     return Collector(parts.core, parts.files, parts.outputs, Origins(platform.open_client))
+
+
+async def _carry(parts: Parts, platform: Platform, post: Broker | LocalPost, url: str) -> None:
+    """Keep the broker's connection up or, without one, carry requests out right here."""
+    if isinstance(post, Broker):
+        await post.run()
+        return
+    async with platform.open_client(url) as client:
+        agent = Agent(
+            client, parts.branches, chance=platform.chance(), host=gethostname(), run_sync=platform.run_sync
+        )
+        await agent.serve_forever(post)
 
 
 def _limits(config: CoordinatorConfig) -> Limits:

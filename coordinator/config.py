@@ -27,12 +27,17 @@ class CoordinatorConfig:
     has a job, empty for whoever asks first; `health_seconds`: how often what serves is asked if it is well.
     Of the composer worker API `composer_base_path` is where it is below `base_path`; a request for a job
     waits for `composer_request_seconds` (0: for ever), a job lives unheard of for `composer_job_seconds`, a
-    worker without one for `composer_worker_seconds`.
+    worker without one for `composer_worker_seconds`. `amqp`: the broker for
+    requests, none if it is empty; `builders`: the file of branches and builders; `auth_override`: who asks,
+    whoever asks.
     """
 
     bind: str = "127.0.0.1:8470"
     data: Path
     base_path: str = field(default="")
+    amqp: str = ""
+    builders: Path | None = None
+    auth_override: str = ""
     lease_seconds: float = field(default=30.0, validator=_positive)
     worker_silence_seconds: float = field(default=30.0, validator=_positive)
     job_seconds_max: float = field(default=3600.0, validator=_positive)

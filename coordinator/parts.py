@@ -2,6 +2,7 @@
 
 from attrs import frozen
 
+from clients.agent import Branches
 from coordinator.answers import Answers
 from coordinator.artifacts import ArtifactStore
 from coordinator.asking import Asking
@@ -20,6 +21,7 @@ from coordinator.lines import Lines
 from coordinator.nodes import Nodes
 from coordinator.output import OutputStore
 from coordinator.quiet import Quiet
+from coordinator.requests import Requests
 from coordinator.sources import Sources
 
 
@@ -44,3 +46,5 @@ class Parts:
     audiences: Audiences
     keeper: Keeper | None
     nodes: Nodes
+    branches: Branches
+    requests: Requests

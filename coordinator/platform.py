@@ -1,6 +1,7 @@
 """What the coordinator stands on: this machine, or a simulated one. Only this differs, never the logic."""
 
 import os
+import random
 import secrets
 import time
 from collections.abc import Callable
@@ -72,6 +73,7 @@ class Platform:
     wall_time: Callable[[], float] = time.time
     steady_time: Callable[[], float] = time.monotonic
     new_id: Callable[[int], str] = secrets.token_hex
+    chance: Callable[[], random.Random] = random.Random
     recent: Callable[[Position], Recent] = Recent
     page: int = PAGE
 

@@ -37,6 +37,9 @@ TABLES: Mapping[str, Mapping[str, type]] = {
         "composer_request_seconds": float,
         "composer_job_seconds": float,
         "composer_worker_seconds": float,
+        "builders": str,
+        "amqp": str,
+        "auth_override": str,
     },
     "up": {"workers": int, "slots": int},
     "worker": {
@@ -57,6 +60,7 @@ READS: Mapping[str, tuple[str, ...]] = {
     "coordinator": ("server",),
     "up": ("server", "up"),
     "worker": ("worker",),
+    "agent": ("server",),
     "doctor": ("server",),
     "log": ("server",),
 }

@@ -150,6 +150,26 @@ def server_options(function: F) -> F:
             show_default=True,
             help="A composer worker without a job, silent for so long, is lost.",
         ),
+        click.option(
+            "--builders",
+            type=click.Path(dir_okay=False, resolve_path=True, path_type=Path),
+            envvar="TERZETTO_BUILDERS",
+            help="Branches and their builders (TOML), for buildapi's requests.",
+        ),
+        click.option(
+            "--amqp",
+            metavar="URL",
+            envvar="TERZETTO_AMQP",
+            default="",
+            help="The broker that `terzetto agent` hears of requests from; default: carried out here.",
+        ),
+        click.option(
+            "--auth-override",
+            metavar="USER",
+            envvar="TERZETTO_AUTH_OVERRIDE",
+            default="",
+            help="Take every request for this user's.",
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -174,12 +194,19 @@ def command(*, log_level: str, **settings: Any) -> int:
 
 
 async def _serve(settings: dict[str, Any], **kwargs: Any) -> None:
+    from clients.agent import Branches
+    from clients.agent.amqp import Broker
     from clients.cli.errors import usage
+    from clients.requests import FINISHED
     from coordinator import app
     from coordinator.config import CoordinatorConfig
 
     try:
         config = CoordinatorConfig(**settings)
-    except ValueError as error:
+        if config.builders:
+            Branches.read(config.builders)
+        if config.amqp:
+            Broker(config.amqp, hears=FINISHED)
+    except (ValueError, OSError) as error:
         raise usage(str(error)) from error
     await app.run(config, **kwargs)

@@ -17,6 +17,7 @@ VERBS: Mapping[str, str] = {
     "up": "Run coordinator, workers and live page on this machine.",
     "coordinator": "Run the coordinator alone.",
     "worker": "Run one worker.",
+    "agent": "Carry out buildapi's requests, as a broker tells of them.",
     "build": "Run a build to its end and fetch what it made.",
     "watch": "Follow a build, live or after the fact.",
     "cancel": "Cancel a build.",
@@ -39,7 +40,6 @@ terzetto runs distributed builds: a client, a coordinator and workers.
   terzetto build graph.toml --out made     build, and fetch what was made
 
 Usage: terzetto VERB [ARGUMENTS]…     terzetto VERB --help says more
-
 {verbs}
 
 Exit codes: terzetto build --help   Documentation: README.md, clients/README.md

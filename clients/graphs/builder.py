@@ -89,9 +89,19 @@ def check(graph: Graph) -> None:
 
 
 class GraphBuilder:
-    """Collects jobs, dependencies first; `read` gives a source's bytes (default: from `source_root`)."""
+    """Collects jobs, dependencies first; `read` gives a source's bytes (default: from `source_root`).
 
-    def __init__(self, source_root: Path, *, read: Callable[[str], bytes] | None = None) -> None:
+    `environ` is in the environment of every job, unless that says otherwise.
+    """
+
+    def __init__(
+        self,
+        source_root: Path,
+        *,
+        read: Callable[[str], bytes] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environ = dict(environ or {})
         self._read = read or (lambda path: (source_root / path).read_bytes())
         self._source_ids: dict[str, str] = {}
         self._jobs: dict[str, Job] = {}
@@ -117,7 +127,7 @@ class GraphBuilder:
         `needs` are labels that a worker must have. Raises `BadGraph` for a path that cannot be a source, a
         template that cannot be rendered or a job that was added before; OSError for an unreadable input.
         """
-        environ = tuple(f"{key}={value}" for key, value in sorted((env or {}).items()))
+        environ = tuple(f"{key}={value}" for key, value in sorted({**self._environ, **(env or {})}.items()))
         lines: list[Line] = [cmd, *cmds] if cmd else [*cmds]
         commands = tuple(_command(line, environ, working_directory) for line in lines)
         paths = tuple(dict.fromkeys(inputs))

@@ -18,17 +18,26 @@ STDIN = "-"
 
 
 def load(
-    path: str, *, source_root: Path, read_stdin: Callable[[], bytes] = lambda: sys.stdin.buffer.read()
+    path: str,
+    *,
+    source_root: Path,
+    environ: Mapping[str, str] | None = None,
+    read_stdin: Callable[[], bytes] = lambda: sys.stdin.buffer.read(),
 ) -> BuildRequest:
     """The build that the file at `path` (`-`: stdin) describes, checked.
 
     A text that begins with `{` is JSON, anything else is TOML, whose `inputs` are looked for below
-    `source_root`. Raises `BadGraphFile` for a file that is not as its format says, and `BadGraph` for a
-    graph that cannot be built; either names every problem.
+    `source_root`, and whose jobs find `environ` in their environment. Raises `BadGraphFile` for a file that
+    is not as its format says, and `BadGraph` for a graph that cannot be built; either names every problem.
     """
     file = "stdin" if path == STDIN else path
     data = _read(path, file, read_stdin)
-    request = _from_json(data, file) if data.lstrip()[:1] == b"{" else _from_toml(data, file, source_root)
+    if data.lstrip()[:1] != b"{":
+        request = _from_toml(data, file, source_root, environ or {})
+    elif not environ:
+        request = _from_json(data, file)
+    else:
+        raise BadGraphFile([f"{file}: the ids of a graph in JSON are given, so it takes no variables"])
     check(request.graph)
     return request
 
@@ -56,12 +65,12 @@ def _says(value: Mapping[str, Any], name: str) -> bool:
     return any(key.lower() == name for key in value)
 
 
-def _from_toml(data: bytes, file: str, source_root: Path) -> BuildRequest:
+def _from_toml(data: bytes, file: str, source_root: Path, environ: Mapping[str, str]) -> BuildRequest:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise BadGraphFile([f"{file}: is not UTF-8 text: {error}"]) from error
-    builder = GraphBuilder(source_root)
+    builder = GraphBuilder(source_root, environ=environ)
     # Many jobs say the same patterns; the directory is searched once for each.
     return parse(text, file, builder, cache(lambda pattern: find(source_root, pattern)))
 

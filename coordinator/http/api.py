@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response as Redirect
 
 from clients import codec
 from clients.server import receive_body
+from coordinator.builds import again as start_again
 from coordinator.builds import resolve
 from coordinator.history import explanation, find, state_at
 from coordinator.http import asked, views
@@ -83,6 +84,14 @@ def _add_builds(api: Blueprint, parts: Parts) -> None:
         id_ = await parts.core.view(lambda state: resolve(state, name))
         await parts.core.submit(PrioritiseBuild(build=id_, priority=priority, request=by))
         return _json(await parts.core.view(lambda state: views.summary(state, state.builds[id_])))
+
+    @api.post("/builds/<name>/again")
+    async def again(name: str) -> Response:
+        body, key, labels = await receive_body(BODY_BYTES_MAX), request.args.get("key", ""), asked.labels()
+        priority, _ = _priority(codec.loads(body) if body else {"priority": 0})
+        id_ = await parts.core.view(lambda state: resolve(state, name))
+        started = await start_again(parts.core, id_, key=key, labels=labels, priority=priority)
+        return _json(await parts.core.view(lambda state: views.summary(state, state.builds[started])))
 
 
 def _add_jobs(api: Blueprint, parts: Parts) -> None:

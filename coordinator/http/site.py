@@ -5,7 +5,19 @@ from werkzeug.exceptions import HTTPException
 
 from clients.codec import dumps
 from clients.server import App
-from coordinator.http import api, composer, cube, distbuild, either, files, jobs, outputs, streams, views
+from coordinator.http import (
+    api,
+    buildapi,
+    composer,
+    cube,
+    distbuild,
+    either,
+    files,
+    jobs,
+    outputs,
+    streams,
+    views,
+)
 from coordinator.http.errors import answer_json, as_rejected
 from coordinator.http.metrics import exposition
 from coordinator.http.page import Page
@@ -21,6 +33,7 @@ def application(parts: Parts, *, sealed: str = "") -> App:
     base = parts.config.base_path
     app.register_blueprint(distbuild.blueprint(parts), url_prefix=base or None)
     app.register_blueprint(cube.blueprint(parts), url_prefix=base or None)
+    app.register_blueprint(buildapi.blueprint(parts, sealed), url_prefix=base or None)
     app.register_blueprint(api.blueprint(parts), url_prefix=f"{base}/api")
     app.register_blueprint(files.blueprint(parts), url_prefix=f"{base}/api")
     app.register_blueprint(composer.blueprint(parts), url_prefix=composer.base_path(parts))

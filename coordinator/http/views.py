@@ -93,6 +93,7 @@ def summary(state: State, build_: Build) -> dict[str, Any]:
         "name": build_.name,
         "labels": build_.labels,
         "priority": build_.priority,
+        "number": build_.number or None,
         "state": build_.status,
         "jobs": build_.job_count,
         "counts": dict(graph.tally),

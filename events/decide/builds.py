@@ -130,6 +130,26 @@ def forget(state: State, command: ForgetBuild) -> Iterator[Event]:
     yield BuildForgotten(build=build.id)
 
 
+def new_job(added: JobAdded) -> NewJob:
+    """What a job of a build was before it was added."""
+    return NewJob(
+        id=added.job,
+        name=added.name,
+        inputs=added.inputs,
+        deps=added.deps,
+        cmds=added.commands,
+        timeout_seconds=added.timeout_seconds,
+        outputs=added.outputs,
+        container=added.container,
+        needs=added.needs,
+        job_type=added.job_type,
+        channel=added.channel,
+        args=added.args,
+        after_failure=added.after_failure,
+        same_as=added.same_as,
+    )
+
+
 def _check_priority(priority: int) -> None:
     if abs(priority) > PRIORITY_MAX:
         raise Rejected(MALFORMED, f"a priority is a whole number from {-PRIORITY_MAX} to {PRIORITY_MAX}")

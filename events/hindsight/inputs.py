@@ -84,6 +84,7 @@ from events.commands import (
     Tick,
 )
 from events.decide import Context
+from events.decide.builds import new_job
 from events.ids import JobId, LeaseId, SourceId, WorkerId
 from events.queue import Why
 from events.state import State
@@ -214,7 +215,7 @@ def _start(started: BuildStarted, events: Sequence[Event]) -> StartBuild:
         if isinstance(event, SourcesDeclared):
             sources.update(event.files)
         elif isinstance(event, JobAdded):
-            jobs.append(_new_job(event))
+            jobs.append(new_job(event))
     return StartBuild(
         jobs=tuple(jobs),
         sources=sources,
@@ -225,25 +226,6 @@ def _start(started: BuildStarted, events: Sequence[Event]) -> StartBuild:
         labels=started.labels,
         priority=started.priority,
         spec=started.spec,
-    )
-
-
-def _new_job(added: JobAdded) -> NewJob:
-    return NewJob(
-        id=added.job,
-        name=added.name,
-        inputs=added.inputs,
-        deps=added.deps,
-        cmds=added.commands,
-        timeout_seconds=added.timeout_seconds,
-        outputs=added.outputs,
-        container=added.container,
-        needs=added.needs,
-        job_type=added.job_type,
-        channel=added.channel,
-        args=added.args,
-        after_failure=added.after_failure,
-        same_as=added.same_as,
     )
 
 

@@ -11,11 +11,12 @@ import trio
 from coordinator.config import CoordinatorConfig
 from coordinator.http.site import application
 from coordinator.parts import Parts
+from tests.coordinator.http.buildapi_farm import LINUX
 from tests.coordinator.live import running
 
 README = Path(__file__).parents[3] / "coordinator" / "http" / "README.md"
 # The page and its files are `tests/coordinator/http/test_page.py`'s.
-PAGE = {"/", "/mark.svg", "/web/<name>", "/builds/<name>"}
+PAGE = {"/", "/mark.svg", "/web/<name>"}
 
 
 def script() -> str:
@@ -26,7 +27,10 @@ async def test_the_lines_work(tmp_path: Path) -> None:
     """Top to bottom, in a real shell, below a base path."""
     home = tmp_path / "home"
     await trio.Path(home).mkdir()
-    async with running(tmp_path / "data", base_path="/coordinator") as live:
+    builders = tmp_path / "builders.toml"
+    builders.write_text(re.findall(r"^```toml\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)[0])
+    tmp_path.joinpath("linux.toml").write_text(LINUX)
+    async with running(tmp_path / "data", base_path="/coordinator", builders=builders) as live:
         lines, count = re.subn(r"^E=.*$", f"E={live.url}", script(), flags=re.MULTILINE)
         assert count == 1
         ran = await trio.run_process(
@@ -51,6 +55,10 @@ async def test_the_lines_work(tmp_path: Path) -> None:
         "TZ-1004",
         'data: {"position":',
         "terzetto_records_total",
+        '{"status":"OK","request_id":8}',
+        '{"stableDelay":0,"job_complete":false,"job_passed":false}',
+        "<h1>Job requests</h1>",
+        "301 http://",
     ):
         assert words in text, (words, text)
 
@@ -58,11 +66,12 @@ async def test_the_lines_work(tmp_path: Path) -> None:
 def test_no_route_is_left_out(tmp_path: Path) -> None:
     """Each has a line."""
     parts = cast("Parts", SimpleNamespace(config=CoordinatorConfig(data=tmp_path)))
-    # The job manager's routes are there below other prefixes, too.
+    # The job manager's routes and buildapi's are there below other prefixes, too, the latter with a slash.
     rules = {
         rule.rule
         for rule in application(parts).url_map.iter_rules()
         if not rule.websocket and not rule.endpoint.startswith("jobs-")
+        if not re.fullmatch(r"/self-serve.*|/.+/", rule.rule)
     }
     lines = script().replace('"$O', '"$E/api/builds/$B/jobs/$A/output')
     asked = {line.partition("?")[0] for line in re.findall(r'"\$E(/[^" ]*)', lines)}
