@@ -22,6 +22,7 @@ from coordinator.output import STREAMS, OutputStore
 from events.errors import STORAGE_FULL, Rejected
 from events.ids import BuildId, LeaseId, WorkerId
 from events.model import Job
+from events.state import Graph
 from events.transitions import JobStatus
 
 BUILDS_AT_ONCE = 4
@@ -98,7 +99,8 @@ class Collector:
         """What can be had of all jobs, in their order, and why not all of it."""
         found: list[Output] = []
         errors: list[str] = []
-        for job in list(self._core.state.graphs[build].jobs.values()):
+        graph = self._core.state.graphs.get(build, Graph())  # it may have been forgotten meanwhile
+        for job in list(graph.jobs.values()):
             paths = [path for path in job.spec.outputs if path not in STREAMS]
             of_job: dict[str, Output] = {}
             try:

@@ -179,7 +179,8 @@ async def _find(parts: Parts, job: str) -> Build:
     key = translate.KEY + job
 
     def look(state: State) -> Build | None:
-        return state.builds[state.keys[key]] if key in state.keys else None
+        found = state.builds[state.keys[key]] if key in state.keys else None
+        return found if found is not None and translate.is_job(found) else None
 
     build = await parts.core.view(look)
     if build is None:
@@ -249,7 +250,7 @@ class Wanted:
         for build in reversed(state.builds.values()):
             owner = build.labels.get("user", "")
             if (
-                build.key.startswith(translate.KEY)
+                translate.is_job(build)
                 and (self.before is None or build.position < self.before)
                 and self.since <= build.started_at < self.until
                 and (not self.user or owner == self.user)

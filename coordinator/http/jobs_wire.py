@@ -129,6 +129,11 @@ def state_of(state: State, build: Build) -> str:
             return "FAILED" if graph.outputs.error else "DONE"
 
 
+def is_job(build: Build) -> bool:
+    """Was it started by this dialect? A client of another may have chosen a key like ours."""
+    return build.key.startswith(KEY) and bool(build.spec)
+
+
 def id_of(build: Build) -> str:
     """The job's UUID."""
     return build.key.removeprefix(KEY)

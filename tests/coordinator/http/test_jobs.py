@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import trio
 
+from tests.coordinator.http.exchanges import replay
 from tests.coordinator.live import Live, running
 
+EXCHANGES = Path(__file__).with_name("job_manager.exchanges")
 NOBODY = "00000000-0000-4000-8000-000000000000"
 ADA, BOB = {"X-Remote-User": "ada"}, {"User-Id": "bob"}
 DATA = b"one\ntwo\n"
@@ -312,12 +314,14 @@ async def test_jobs_are_listed_by_state_and_date_in_pages(live: Live) -> None:
 
 
 async def test_other_builds_are_no_jobs(live: Live) -> None:
-    """They have no UUID."""
+    """Whatever key a client of another dialect has chosen."""
     graph = {"Graph": {"SourceFiles": None, "Jobs": None}}
     raw = await live.connect()
-    await raw.send("POST", "/build?key=job-manager", json.dumps(graph).encode())
+    await raw.send("POST", f"/build?key=job-manager/{NOBODY}", json.dumps(graph).encode())
     await raw.head()
     assert await live.get("/list_jobs") == {"job_ids": []}
+    assert await live.get("/jobs") == []
+    await refused(live, 410, "GET", f"/jobs/{NOBODY}")
     await raw.aclose()
 
 
@@ -332,3 +336,27 @@ async def test_outputs_that_are_lost_with_their_worker_fail_the_job(tmp_path: Pa
         log = (await live.call("GET", "/api/log?after=0")).body.splitlines()
         [kept] = [line for line in log if b'"OutputsKept"' in line]
         assert json.loads(kept)["error"] == "job x > made: no worker holds its artifact any more"
+
+
+async def test_recorded_exchanges_are_answered_as_ever(live: Live, request: pytest.FixtureRequest) -> None:
+    """Rewrite the answers with --update-golden, and read the diff: somebody's client expects them."""
+
+    async def work(text: str) -> None:
+        await ended(live, await taken(live), stdout=text.encode())
+        with trio.fail_after(30):
+            while "RUNNING" in json.dumps([job["state"] for job in await live.get("/jobs")]):
+                if (await live.heartbeat(FreeSlots=0)) and await _has_queued(live):
+                    return
+                await trio.sleep(0.02)
+
+    recorded = await trio.Path(EXCHANGES).read_text()
+    said = await replay(live, recorded, work)
+    if request.config.getoption("--update-golden"):
+        await trio.Path(EXCHANGES).write_text(said)
+    else:
+        assert said == recorded
+
+
+async def _has_queued(live: Live) -> bool:
+    """Is there more for a worker to do before the job has ended?"""
+    return any(build["counts"]["queued"] for build in (await live.get("/api/builds"))["builds"])
