@@ -110,6 +110,11 @@ class Process:
 
         return (await until(f"the end of {self.name}", look, seconds=seconds))[0]
 
+    def revive(self) -> None:
+        """Another life of the same program."""
+        assert self.exit_code is not None, f"{self.name} still lives"
+        self._start()
+
     def end(self) -> None:
         """See to it that neither it nor anything in its process group is left."""
         with suppress(ProcessLookupError):
