@@ -40,7 +40,7 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
 
 
 async def test_what_was_accepted_is_done_once_whoever_dies(farm: Farm, rabbit: Rabbit) -> None:
-    """An agent is killed after it acted; then two agents do 500 requests, though the broker dies amid them."""
+    """An agent is killed after it acted; then two do 500 requests, though the broker dies amid them."""
     await rabbit.ready()
     await farm.coordinator("--amqp", rabbit.url)
     await _hand_in(farm)
@@ -70,7 +70,7 @@ async def test_what_was_accepted_is_done_once_whoever_dies(farm: Farm, rabbit: R
 
 
 async def test_messages_of_others_are_dealt_with_as_buildapi_does(farm: Farm, rabbit: Rabbit) -> None:
-    """What nobody is answered for is dropped, what another agent may know stays, what nobody asked is told so."""
+    """What has no number is dropped, what another agent may know stays, who was never asked is told so."""
     await rabbit.ready()
     await farm.coordinator("--amqp", rabbit.url)
     await _hand_in(farm)
