@@ -23,8 +23,8 @@ h1 { font-size: 1.4rem; margin: 0 0 1rem; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { background: var(--head); white-space: nowrap; } tbody th { font-weight: 600; white-space: nowrap; }
-td { overflow-wrap: anywhere; } .soft { color: var(--soft); }
-.good { color: var(--good); } .bad { color: var(--bad); } time { white-space: nowrap; }
+td { overflow-wrap: break-word; } .soft { color: var(--soft); }
+.good { color: var(--good); } .bad { color: var(--bad); }
 """
 _DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = (

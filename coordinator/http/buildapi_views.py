@@ -60,13 +60,11 @@ def is_of(build: Build, branch: str, revision: str) -> bool:
 def begun_at(state: State, build: Build) -> float:
     """When the first job was given to a worker, or turned out to be done; 0 if none was."""
     tally = state.graphs[build.id].tally
-    waiting = tally[JobStatus.BLOCKED] + tally[JobStatus.QUEUED]
-    if waiting + tally[JobStatus.CANCELLED] == build.job_count:
+    if tally[JobStatus.BLOCKED] + tally[JobStatus.QUEUED] == build.job_count:
         return 0.0
     jobs = state.graphs[build.id].jobs.values()
-    return min(
-        (job.started_at or job.ended_at for job in jobs if job.started_at or job.ended_at), default=0.0
-    )
+    times = (job.started_at or job.ended_at * (job.status is JobStatus.SUCCEEDED) for job in jobs)
+    return min((time for time in times if time), default=0.0)
 
 
 def is_pending(state: State, build: Build) -> bool:

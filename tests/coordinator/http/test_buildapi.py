@@ -140,6 +140,10 @@ async def test_what_is_accepted_is_logged_and_carried_out(tmp_path: Path) -> Non
             assert (job["action"], job["who"], job["what"]) == (action, "ann", what)
             expected = {"body": {"errors": False, "msg": answer}, "request_id": number}
             assert job["complete_data"] == expected
+        stopped = await see(live, f"{P}/branch2/build/2")
+        assert (stopped["status"], stopped["starttime"] > 0, stopped["endtime"] > 0) == (4, True, True)
+        never = await see(live, f"{P}/b1/request/4")
+        assert (never["complete"], never["build_ids"], never["claimed_at"]) == (1, [], 0)
         jobs = await see(live, f"{OTHERS}/jobs?num=2&offset=1")
         assert [job["request_id"] for job in jobs] == [len(ACCEPTED) - 1, len(ACCEPTED) - 2]
         assert len(await see(live, f"{P}/jobs?num=x&offset=-1")) == len(ACCEPTED)
