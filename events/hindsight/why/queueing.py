@@ -43,6 +43,7 @@ _BRIEFLY = {
     "draining": "every worker is leaving",
     "unsuitable": "no worker with room suits",
     "not-asked": "the worker with room has not asked yet",
+    "placed": "the preferred worker has not asked yet",
 }
 
 
@@ -105,7 +106,7 @@ def _workers(asked: Inquiry) -> tuple[str, str, tuple[Position, ...]]:
     for each in free[:LOOKED_AT_MAX]:
         why_not = obstacle(asked, each)
         if why_not is None:
-            return _not_asked(asked, each)
+            return _placed(asked) or _not_asked(asked, each)
         obstacles.append(f"{worker(each.id)} has room, but {why_not}")
     return "unsuitable", listed(obstacles), ()
 
@@ -128,6 +129,15 @@ def _taken(there: list[Attendant]) -> str:
 
 def _are_there(there: list[Attendant]) -> str:
     return f"{count(len(there), 'worker')} {'is' if len(there) == 1 else 'are'} there"
+
+
+def _placed(asked: Inquiry) -> tuple[str, str, tuple[Position, ...]] | None:
+    """Where a policy says who has a job, others who have room do not get it."""
+    placement = asked.past.settings(asked.last.position).placement
+    if not placement:
+        return None
+    text = f"jobs are placed by the policy {placement}: it is for the worker that is preferred, which has not"
+    return "placed", f"{text} asked yet, or for nobody, because no machine has room", ()
 
 
 def _not_asked(asked: Inquiry, free: Attendant) -> tuple[str, str, tuple[Position, ...]]:

@@ -90,12 +90,14 @@ class Then:
         return record.at if record else 0.0
 
     def settings(self, upto: Position) -> Settings:
-        """What the operator had chosen by then, as far as it decides how long a job is kept for whom."""
+        """What the operator had chosen by then, as far as it decides who has a job, and from when on."""
         record = self.last(types=("CoordinatorStarted",), upto=upto)
         if record is None:
             return Settings()
         event = told(record, CoordinatorStarted)
-        return Settings(cache_timeout=event.cache_timeout, deps_timeout=event.deps_timeout)
+        return Settings(
+            cache_timeout=event.cache_timeout, deps_timeout=event.deps_timeout, placement=event.placement
+        )
 
     def started(self, build: BuildId) -> Record | None:
         """The first record of a build."""

@@ -1,6 +1,7 @@
 """Cube's manager: recorded exchanges, its states and words, and what its wishes come to."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,6 +23,7 @@ from events.codec import decode, encode
 from events.commands import CancelBuild, FinishUpload, Settings
 from events.errors import Rejected
 from events.fold import replay
+from tests.coordinator.http.exchanges import replay as replay_exchanges
 from tests.coordinator.live import Live, running
 from tests.events.story import BUILD, Story, W, beat
 
@@ -52,6 +54,8 @@ ANSWER = (
     '"RestartCount":0}\n'
 )
 WORKER = "http://127.0.0.1:9101"
+EXCHANGES = Path(__file__).with_name("cube.exchanges")
+_TIME = re.compile(r'"20\d\d-[^"]*Z"(?=,"(?:FinishTime|HealthCheck)")')
 
 
 @asynccontextmanager
@@ -341,3 +345,24 @@ def test_no_accepted_task_breaks_the_log_or_an_answer(task: dict[str, Any]) -> N
     told = cube_wire.task(found)
     assert wire.read_event(codec.write(wire.TaskEvent(task=told))).task == told
     assert (told.name, told.image, told.memory, told.disk) == (sent.name, sent.image, sent.memory, sent.disk)
+
+
+async def test_recorded_exchanges_are_answered_as_ever(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Rewrite the answers with --update-golden, and read the diff: somebody's client expects them."""
+    async with _manager(tmp_path) as manager:
+
+        async def work(text: str) -> None:
+            if text == "take":
+                await manager.starts()
+            else:
+                spec = await manager.beat()
+                await manager.beat(_result(spec["Lease"], spec["ID"], 1))
+
+        recorded = await trio.Path(EXCHANGES).read_text()
+        said = _TIME.sub('"{time}"', await replay_exchanges(manager.live, recorded, work))
+    if request.config.getoption("--update-golden"):
+        await trio.Path(EXCHANGES).write_text(said)
+    else:
+        assert said == recorded

@@ -1,5 +1,6 @@
 """Why does a queued job not run?"""
 
+from events.catalog import Container
 from events.commands import Result, Settings, Tick
 from events.hindsight.why import Question
 from events.ids import BuildId, JobId, WorkerId
@@ -79,6 +80,18 @@ def test_a_worker_that_has_room_will_speak() -> None:
     heard = "it was last heard of at record 2, 1.5 s ago"
     text = f"worker w has room for 2 jobs and gets some when it speaks next; {heard}"
     assert waiting(story) == ("not-asked", text)
+
+
+def test_a_policy_may_prefer_another() -> None:
+    """Or nobody, for want of room: whoever has a slot free is not simply next."""
+    story = Story(Settings(placement="epvm"))
+    disk = {"engine": "docker", "disk": "1"}
+    box = Container(image="box:1", disk=2)
+    story.given(beat(labels=disk), start(job(A, container=box))).when(READY, at=1.5)
+    story.when(beat(labels=disk), at=2.0)
+    code, text = waiting(story)
+    assert code == "placed"
+    assert text.startswith("jobs are placed by the policy epvm: ")
 
 
 def test_no_worker_has_what_the_job_needs() -> None:
