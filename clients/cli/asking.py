@@ -87,13 +87,14 @@ def workers_table(workers: list[WorkerInfo], *, now: float) -> list[str]:
 
 
 def _worker_row(worker: WorkerInfo, now: float) -> tuple[str, ...]:
-    slots = max(worker.slots, len(worker.leases) + worker.slots_free)
+    slots = worker.slots or len(worker.leases) + worker.slots_free
+    running, ahead = min(len(worker.leases), slots), max(0, len(worker.leases) - slots)
     names = [lease.name or short(lease.job) for lease in worker.leases]
     more = f" and {len(names) - LEASES_SHOWN} more" if len(names) > LEASES_SHOWN else ""
     return (
         worker.id,
         worker.state,
-        f"{len(worker.leases)}/{slots}",
+        f"{running}/{slots}" + (f" +{ahead} ahead" if ahead else ""),
         f"{duration(now - worker.last_seen)} ago" if worker.last_seen else "never",
         str(worker.artifacts),
         ", ".join(names[:LEASES_SHOWN]) + more,

@@ -105,17 +105,19 @@ async def test_workers() -> None:
     """What each has to do, and when it was last heard of."""
     coordinator = ScriptedCoordinator()
     lost = worker(id="http://w2:1", state="lost", last_seen=None, leases=[], labels={})
-    answer = json.dumps({"position": 9, "workers": [worker(), lost]}).encode()
+    eager = worker(id="http://w3:1", leases=worker()["leases"] * 3)
+    answer = json.dumps({"position": 9, "workers": [worker(), lost, eager]}).encode()
     coordinator.blobs["/api/workers"] = answer
     async with serving(coordinator) as url:
         done = await terzetto("workers", url=url)
         as_json = await terzetto("workers", "--json", url=url)
-    header, first, second = done.out.splitlines()
+    header, first, second, third = done.out.splitlines()
     assert header.split() == ["WORKER", "STATE", "BUSY", "SEEN", "ARTIFACTS", "RUNNING", "LABELS"]
-    assert first.startswith("http://w1:1  alive  1/2   ")
-    assert first.endswith(" ago  3          compile  gpu=yes")
+    assert first.startswith("http://w1:1  alive  1/2 ")
+    assert first.split()[-4:] == ["ago", "3", "compile", "gpu=yes"]
     assert second.split() == ["http://w2:1", "lost", "0/2", "never", "3"]
-    assert as_json.json == {"schema_version": 1, "workers": [worker(), lost]}
+    assert "  2/2 +1 ahead  " in third
+    assert as_json.json == {"schema_version": 1, "workers": [worker(), lost, eager]}
 
 
 async def test_cancelling_by_the_beginning_of_an_id() -> None:

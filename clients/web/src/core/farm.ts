@@ -3,6 +3,12 @@
 import { many } from "./words.ts";
 import type { WorkerView } from "./types.ts";
 
+/** What a worker runs, as far as it has slots for it, and what it was given ahead: it asks for more while jobs are short. */
+export const taken = ({ leases, slots }: WorkerView): { running: number; ahead: number } => ({
+  running: Math.min(leases.length, slots),
+  ahead: Math.max(0, leases.length - slots),
+});
+
 export class Farm {
   private byId = new Map<string, WorkerView>();
 
@@ -38,7 +44,7 @@ export class Farm {
 
   summary(): string {
     const { alive } = this;
-    const busy = alive.reduce((sum, worker) => sum + worker.leases.length, 0);
+    const busy = alive.reduce((sum, worker) => sum + taken(worker).running, 0);
     const lost = this.byId.size - alive.length;
     return `${many(alive.length, "worker")}${busy ? `, ${many(busy, "job")} running` : ""}${lost ? `, ${lost} lost` : ""}`;
   }

@@ -1,14 +1,15 @@
 import { expect, test } from "vitest";
-import { Farm } from "./farm.ts";
+import { Farm, taken } from "./farm.ts";
 import { parseFilter } from "./filter.ts";
 import { grouped, prefix, sorted } from "./order.ts";
 import { changed, format, parse, positionOf } from "./route.ts";
 import { columns, positionAt, step, trouble } from "./scrub.ts";
 import { History } from "./history.ts";
+import { mark } from "./mark.ts";
 import { Cleaner } from "./plain.ts";
 import { records, TABLES } from "./testing.ts";
-import type { Job } from "./types.ts";
-import { duration } from "./words.ts";
+import type { Job, WorkerView } from "./types.ts";
+import { duration, ICONS } from "./words.ts";
 
 const BASE: Job = { id: "0", name: "", state: "queued", attempt: 0, worker: null, lease: null, deps: [], queued_at: null, started_at: null,
   ended_at: null, exit_code: null, error: null, stdout_bytes: 0, stderr_bytes: 0, reason: "", reused: false };
@@ -82,4 +83,21 @@ test("no escape sequence survives, however it is cut", () => {
 
 test("durations are short and stable", () => {
   expect([duration(0.44), duration(9.99, true), duration(63), duration(7500)]).toEqual(["0.4s", "9s", "1m 03s", "2h 05m"]);
+});
+
+test("a worker is never busier than it has slots: the rest was taken ahead", () => {
+  const worker = (leases: number): WorkerView => ({
+    id: "w", state: "alive", slots: 2, slots_free: 0, labels: {}, native: true, last_seen: 0, artifacts: 0,
+    leases: Array.from({ length: leases }, (_, n) => ({ id: `${n}`, build: "b", job: `${n}`, name: "", leased_at: 0 })),
+  });
+  expect([0, 1, 2, 3].map((leases) => Object.values(taken(worker(leases))))).toEqual([[0, 0], [1, 0], [2, 0], [2, 1]]);
+  const farm = new Farm();
+  farm.set([worker(3)]);
+  expect(farm.summary()).toBe("1 worker, 2 jobs running");
+});
+
+test("the mark wears the state of the build", () => {
+  expect(mark("")).toBe("./mark.svg");
+  for (const icon of Object.values(ICONS)) expect(decodeURIComponent(mark(icon))).toContain(`>${icon}</text>`);
+  expect(new Set([ICONS.succeeded, ICONS.failed, ICONS.running, ICONS.cancelled].map(mark)).size).toBe(4);
 });
