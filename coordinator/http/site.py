@@ -16,6 +16,7 @@ from coordinator.http import (
     jobs,
     outputs,
     streams,
+    summary,
     views,
 )
 from coordinator.http.errors import answer_json, as_rejected
@@ -42,6 +43,7 @@ def application(parts: Parts, *, sealed: str = "") -> App:
         app.register_blueprint(jobs.blueprint(parts, prefix), url_prefix=f"{base}{prefix}" or None)
     app.register_blueprint(outputs.blueprint(parts), url_prefix=f"{base}/api")
     app.register_blueprint(streams.blueprint(parts), url_prefix=f"{base}/api")
+    app.register_blueprint(summary.blueprint(parts), url_prefix=base or None)
     _add_health(app, parts)
     _add_status(app, parts, sealed)
     _add_page(app, base)

@@ -112,6 +112,7 @@ async def test_everything_the_page_refers_to_is_there(site: Client) -> None:
             "text/css; charset=utf-8",
             "text/javascript; charset=utf-8",
             "image/svg+xml",
+            "text/html; charset=utf-8",
         )
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert ("immutable" in answer.headers["cache-control"]) == reference.startswith("./web/")
