@@ -107,14 +107,14 @@ class Asking:
         number, place = next(self._numbers), _Place(worker, types, channels)
         self._places[number] = place
         try:
-            with trio.move_on_after(seconds or float("inf")):
-                while not self._core.journal.is_stopping:
-                    place.called = trio.Event()
-                    given = await self._ask(place)
-                    if given is not None:
-                        return given
-                    with trio.move_on_after(LOOK_SECONDS):
-                        await place.called.wait()
+            give_up_at = trio.current_time() + (seconds or float("inf"))
+            while not self._core.journal.is_stopping:
+                place.called = trio.Event()
+                given = await self._ask(place)
+                if given is not None or trio.current_time() >= give_up_at:
+                    return given
+                with trio.move_on_at(min(give_up_at, trio.current_time() + LOOK_SECONDS)):
+                    await place.called.wait()
             return None
         finally:
             del self._places[number]
