@@ -22,14 +22,15 @@ from events.catalog import (
     JobSucceeded,
 )
 from events.commands import Result
-from events.folding.jobs import LOSSES
+from events.folding.jobs import LOSSES, is_loss
 from events.ids import COORDINATOR, BuildId, JobId, LeaseId, SpecDigest
 from events.model import Job, Lease
 from events.queue import Why
 from events.state import Graph, State
 from events.transitions import JOB_ENDED, BuildStatus, JobStatus
 
-# A job that is handed from worker to worker for ever, for whatever reason, fails in the end.
+# A job that is handed from worker to worker for ever, for whatever reason, fails in the end. Not so what
+# serves: it goes on through as many workers as come and go.
 ATTEMPTS_MAX = 20
 # A typed one is given to another worker so often, and no more, whatever the settings are.
 RETRIES_MAX = 2
@@ -185,7 +186,7 @@ def release(state: State, id_: LeaseId, reason: str) -> Iterator[Event]:
         return
     for build in lease.builds:
         job = state.graphs[build].jobs[lease.job]
-        hopeless = _why_hopeless(state, job, reason)
+        hopeless = _why_hopeless(state, build, job, reason)
         if hopeless:
             yield from _fail(state, build, lease, -1, f"{hopeless}, last: {reason} ({lease.worker})")
             continue
@@ -234,13 +235,17 @@ def _is_given_up(state: State, lease: Lease, reason: str) -> bool:
     return reason in LOSSES and losses >= RETRIES_MAX
 
 
-def _why_hopeless(state: State, job: Job, reason: str) -> str:
+def _why_hopeless(state: State, build: BuildId, job: Job, reason: str) -> str:
     """Why the job is not tried again after this release; empty if it is."""
     if job.spec.job_type:
         return ""  # those who hang up before they are given it do not count
-    if reason in LOSSES and job.losses + 1 >= state.settings.losses_max:
+    is_lost = is_loss(state.graphs[build], job, reason, state.at)
+    if reason in LOSSES and not is_lost:
+        return ""  # it had served for long
+    if is_lost and job.losses + 1 >= state.settings.losses_max:
         return f"lost its worker {job.losses + 1} times"
-    return f"was tried {job.attempt} times" if job.attempt >= ATTEMPTS_MAX else ""
+    serves = job.spec.container is not None and not job.spec.commands
+    return f"was tried {job.attempt} times" if job.attempt >= ATTEMPTS_MAX and not serves else ""
 
 
 def artifacts_lost(state: State, lost: Iterable[JobId], reason: str) -> Iterator[Event]:

@@ -52,6 +52,8 @@ _NO_LEASE, _NO_WORKER = LeaseId(""), WorkerId("")
 
 # Releases that count against the job: it may be what kills its workers.
 LOSSES = frozenset({"worker-lost", "lease-ran-out", "never-taken"})
+# A container that ran for so long is not what killed its worker.
+SERVED_SECONDS = 600.0
 # Releases that begin the job anew because it did badly itself.
 RESTARTS = frozenset({"container-failed", "health-failed"})
 # So many leases of typed jobs are remembered to have been cancelled, for their workers to learn of it.
@@ -153,7 +155,7 @@ def fail(state: State, event: JobFailed) -> None:
 
 def release(state: State, event: JobReleased) -> None:
     graph, job, status = _move(state, event)
-    losses = job.losses + (event.reason in LOSSES)
+    losses = job.losses + is_loss(graph, job, event.reason, state.at)
     graph.jobs[event.job] = job._replace(
         status=status,
         lease=_NO_LEASE,
@@ -216,6 +218,14 @@ def _remember_cancelled(state: State, lease: LeaseId) -> None:
     state.cancelled[lease] = None
     if len(state.cancelled) > CANCELLED_MAX:
         del state.cancelled[next(iter(state.cancelled))]
+
+
+def is_loss(graph: Graph, job: Job, reason: str, now: float) -> bool:
+    """Does it count against the running job that it is released for this reason?"""
+    if reason not in LOSSES:
+        return False
+    served = graph.containers.get(job.id)
+    return served is None or served.lease != job.lease or now - job.started_at < SERVED_SECONDS
 
 
 def _move(state: State, event: JobMoved) -> tuple[Graph, Job, JobStatus]:

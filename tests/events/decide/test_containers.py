@@ -1,5 +1,7 @@
 """Jobs in containers: where they run, what begins them anew, and when they have failed for good."""
 
+from attrs import evolve
+
 from events.catalog import (
     BuildFailed,
     Container,
@@ -23,8 +25,8 @@ BAD = Result(job=A, lease=LEASE, exit_code=1, error="exit status 1", stdout_byte
 
 def running(restarts: int = 0) -> Story:
     """A job runs in a container."""
-    box = Container(image="box:1", restarts=restarts)
-    return Story().given(beat(W, labels=ENGINE), start(job(A, container=box)), READY, beat(W, labels=ENGINE))
+    box = evolve(job(A, container=Container(image="box:1", restarts=restarts)), cmds=())
+    return Story().given(beat(W, labels=ENGINE), start(box), READY, beat(W, labels=ENGINE))
 
 
 def test_where_it_runs_is_told_once() -> None:
@@ -91,3 +93,16 @@ def test_a_lost_worker_is_no_restart() -> None:
     story = running(restarts=1).given(beat(W, session="2", labels=ENGINE))
     assert story.state.graphs[BUILD].restarts == {}
     assert story.state.graphs[BUILD].jobs[A].attempt == 2
+
+
+def test_what_served_for_long_may_lose_its_worker_as_often_as_it_likes() -> None:
+    """It is not what kills its workers; what is lost sooner counts as ever."""
+    story = running()
+    for life in range(1, 30):
+        story.given(ReportContainer(lease=lease_id(life), container=f"c{life}"))
+        story.when(beat(W, session=f"life {life}", labels=ENGINE), at=story.now + 600)
+        assert story.state.graphs[BUILD].jobs[A].attempt == life + 1
+    assert story.state.graphs[BUILD].jobs[A].losses == 0
+    for life in range(3):
+        story.when(beat(W, session=f"short life {life}", labels=ENGINE), at=story.now + 1)
+    assert story.state.graphs[BUILD].jobs[A].note.startswith("lost its worker 3 times")
