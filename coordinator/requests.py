@@ -43,6 +43,7 @@ class Requests:
         self._post = post
         # Of these the broker may know although it never said so.
         self._maybe_sent: set[RequestId] = set()
+        self._sending, self._sent = RequestId(0), trio.Event()
         # When a request that nobody answers is sent again, and after how long the next time.
         self._again: dict[RequestId, tuple[float, float]] = {}
 
@@ -55,6 +56,8 @@ class Requests:
         id_ = await self._core.ask(wish, lambda state, _: RequestId(state.requests_logged))
         with trio.move_on_after(SEND_SECONDS):
             await self._published(id_)
+        while self._sending == id_:
+            await self._sent.wait()  # as long as the post takes to say how it went
         state = self._core.state
         if id_ in state.unpublished and id_ not in self._maybe_sent:
             answer = write_answer(id_, Outcome(errors=True, msg=NOT_SENT)).decode()
@@ -93,7 +96,7 @@ class Requests:
 
     async def _published(self, id_: RequestId) -> None:
         journal = self._core.journal
-        while id_ in self._core.state.unpublished and id_ not in self._maybe_sent:
+        while id_ in self._core.state.unpublished:
             await journal.grown(journal.durable)
             if journal.is_stopping:
                 return
@@ -133,12 +136,16 @@ class Requests:
         request, was_tried = self._core.state.requests[id_], id_ in self._maybe_sent
         message = write_wish(id_, request.action, request.who, request.what, request.logged_at)
         self._maybe_sent.add(id_)
+        self._sending, self._sent = id_, trio.Event()
         try:
             await self._post.publish(REQUESTS, message)
         except NotSent:
             if not was_tried:
                 self._maybe_sent.discard(id_)
             raise
+        finally:
+            self._sending = RequestId(0)
+            self._sent.set()
 
     async def _record(self, delivery: Delivery) -> None:
         try:

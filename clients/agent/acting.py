@@ -33,6 +33,7 @@ PATIENCE_SECONDS = 1e9
 RETRY_SECONDS = 1.0
 # A build is known to be of a request by this label.
 REQUEST_LABEL = "request"
+PROPERTIES_SHOWN, CHARS_SHOWN = 20, 200
 DONE = Outcome(errors=False, msg="Ok")
 UNKNOWN = Outcome(errors=True, msg="No request with that id")
 COMPLETE = Outcome(errors=False, msg="Request is complete, nothing to do")
@@ -156,10 +157,9 @@ class Agent:
         build = await self._build_of(wish)
         if build is None:
             return UNKNOWN
+        labels = [f"{REQUEST_LABEL}={wish.request}", f"user={wish.who}"]
         for number in range(wish.body.get("count", 1)):
-            query = urlencode(
-                {"key": f"request-{wish.request}-{number}", "label": f"{REQUEST_LABEL}={wish.request}"}
-            )
+            query = urlencode({"key": f"request-{wish.request}-{number}", "label": labels}, doseq=True)
             sent = {"priority": wish.body.get("priority", 0)}
             await self._post(f"/api/builds/{build['id']}/again?{query}", sent)
         return DONE
@@ -181,13 +181,7 @@ class Agent:
 
     async def _start(self, wish: Wish, builder: Builder, key: str) -> None:
         branch = wish.body["branch"].removesuffix("-selfserve")
-        labels = {
-            "branch": branch,
-            "revision": wish.body["revision"],
-            "builder": builder.name,
-            "user": wish.who,
-            REQUEST_LABEL: str(wish.request),
-        }
+        labels = _labels(wish, branch, builder.name)
         graph = await self._run_sync(partial(builder.load, environ(wish, branch, builder.name)))
         async with BuildRun(
             self._client,
@@ -252,6 +246,19 @@ def environ(wish: Wish, branch: str, builder: str) -> dict[str, str]:
         if not _NAME.match(name) or "\0" in value or "{{" in value:
             raise ValueError(f"{name}={value[:80]!r} cannot be a variable of a job")
     return {name: value for name, value in values.items() if value}
+
+
+def _labels(wish: Wish, branch: str, builder: str) -> dict[str, str]:
+    """What the build is found by, and as many of its properties as a label can hold."""
+    properties = list(wish.body.get("properties", {}).items())[:PROPERTIES_SHOWN]
+    return {
+        "branch": branch,
+        "revision": wish.body["revision"],
+        "builder": builder,
+        "user": wish.who,
+        REQUEST_LABEL: str(wish.request),
+        **{f"property:{name}": str(value)[:CHARS_SHOWN] for name, value in properties},
+    }
 
 
 async def _answer(post: Post, message: bytes) -> None:

@@ -24,7 +24,7 @@ h1 { font-size: 1.4rem; margin: 0 0 1rem; overflow-wrap: anywhere; }
 th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { background: var(--head); white-space: nowrap; } tbody th { font-weight: 600; white-space: nowrap; }
 td { overflow-wrap: break-word; } .soft { color: var(--soft); }
-.good { color: var(--good); } .bad { color: var(--bad); }
+.good { color: var(--good); } .bad { color: var(--bad); } time { white-space: nowrap; }
 """
 _DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = (
@@ -32,6 +32,8 @@ POLICY = (
     "form-action 'none'; frame-ancestors 'none'"
 )
 REFRESH_SECONDS = 30
+# So much of a revision is shown in lists.
+REVISION_CHARS = 12
 RESULTS = {0: "success", 1: "warnings", 2: "failure", 3: "skipped", 4: "exception", 5: "retry"}
 # Fields that hold times.
 TIMES = {
@@ -67,7 +69,7 @@ def branches(root: str, known: Mapping[str, Mapping[str, Any]]) -> Markup:
 
 def builds(root: str, entries: Sequence[Mapping[str, Any]]) -> Markup:
     """Builds and requests, as the JSON lists them."""
-    head = ("Builder", "Revision", "State", "Priority", "Submitted", "Began", "Ended", "Worker")
+    head = ("Builder", "State", "Revision", "Priority", "Submitted", "Began", "Ended", "Worker")
     return (
         table(head, [_build_row(root, each) for each in entries]) if entries else said("There are no builds.")
     )
@@ -158,9 +160,7 @@ def time(seconds: int | None) -> Markup:
     if not seconds:
         return Markup("")
     at = datetime.fromtimestamp(seconds, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S UTC")
-    )
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%SZ"))
 
 
 def _build_row(root: str, entry: Mapping[str, Any]) -> tuple[object, ...]:
@@ -169,8 +169,8 @@ def _build_row(root: str, entry: Mapping[str, Any]) -> tuple[object, ...]:
     branch = f"{root}/{path(asked['branch'])}"
     return (
         link(f"{branch}/{kind}/{number}", asked["buildername"] or str(number)),
-        link(f"{branch}/rev/{path(asked['revision'])}", asked["revision"]) if asked["revision"] else "",
         _state(entry, asked),
+        link(f"{branch}/rev/{path(asked['revision'])}", asked["revision"][:REVISION_CHARS]),
         asked["priority"],
         time(asked["submittime"]),
         time(entry.get("starttime")),

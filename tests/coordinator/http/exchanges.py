@@ -1,8 +1,8 @@
 """Exchanges with a coordinator, recorded once and replayed: what a dialect's peers say, and what they get.
 
 A block of the file is a request line, headers, a body if there is one, and `=> STATUS ANSWER`. UUIDs stand as
-`{1}`, `{2}` … in the order in which they came. A block that is `! TEXT` has a worker run the next job, which
-prints that.
+`{1}`, `{2}` … in the order in which they came, times as `{seconds}`. A block that is `! TEXT` is for the test
+to act on: a worker runs the next job, which prints that, or a request of that number is waited for.
 """
 
 import re
@@ -12,6 +12,8 @@ from typing import NamedTuple
 from tests.coordinator.live import Live
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# Since 1970: there is no telling what they will be.
+_SECONDS = re.compile(r"\b1[0-9]{9}\b")
 _HEADER = re.compile(r"[A-Z][A-Za-z-]+: ")
 Work = Callable[[str], Awaitable[None]]
 
@@ -77,4 +79,4 @@ def _emptied(text: str, known: list[str]) -> str:
             known.append(id_)
     for number, id_ in enumerate(known, start=1):
         text = text.replace(id_, f"{{{number}}}")
-    return text
+    return _SECONDS.sub("{seconds}", text)

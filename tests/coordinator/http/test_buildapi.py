@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from tests.coordinator.http.buildapi_farm import ANN, ask, completed, empty, farm, hand_in, see
+from tests.coordinator.http.exchanges import replay
 
 P = "/self-serve"
 OTHERS = "/builds"
+EXCHANGES = Path(__file__).with_name("buildapi.exchanges")
 
 REFUSED: list[tuple[str, str, dict[str, object], int, str]] = [
     ("PUT", "/b1/request/3", {}, 400, "Bad priority"),
@@ -111,7 +114,7 @@ ACCEPTED: list[tuple[str, str, dict[str, Any], str, dict[str, Any], str]] = [
 ]
 
 
-def said(reply: Any) -> Any:
+def body_of(reply: Any) -> Any:
     return json.loads(reply.body)
 
 
@@ -121,9 +124,9 @@ async def test_what_makes_no_sense_is_refused_in_its_words(tmp_path: Path) -> No
         for number, (method, path, form, status, msg) in enumerate(REFUSED):
             prefix = (P, OTHERS)[number % 2]
             reply = await ask(live, method, f"{prefix}{path}?format=json", form)
-            assert (reply.status, said(reply)) == (status, {"status": "FAILED", "msg": msg}), path
+            assert (reply.status, body_of(reply)) == (status, {"status": "FAILED", "msg": msg}), path
         nobody = await ask(live, "DELETE", f"{P}/b1/request/3?format=json", headers={})
-        assert (nobody.status, said(nobody)["msg"]) == (403, "ACCESS DENIED!")
+        assert (nobody.status, body_of(nobody)["msg"]) == (403, "ACCESS DENIED!")
         for lure in ({"Origin": "http://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
             lured = await ask(live, "DELETE", f"{P}/b1/request/3?format=json", headers={**ANN, **lure})
             assert lured.status == 403
@@ -135,7 +138,7 @@ async def test_what_is_accepted_is_logged_and_carried_out(tmp_path: Path) -> Non
     async with farm(tmp_path) as live:
         for number, (method, path, form, action, what, answer) in enumerate(ACCEPTED, start=1):
             reply = await ask(live, method, f"{P}{path}", form, headers={**ANN, "Accept": "application/json"})
-            assert (reply.status, said(reply)) == (202, {"status": "OK", "request_id": number}), path
+            assert (reply.status, body_of(reply)) == (202, {"status": "OK", "request_id": number}), path
             job = await completed(live, number)
             assert (job["action"], job["who"], job["what"]) == (action, "ann", what)
             expected = {"body": {"errors": False, "msg": answer}, "request_id": number}
@@ -150,10 +153,13 @@ async def test_what_is_accepted_is_logged_and_carried_out(tmp_path: Path) -> Non
         built = await see(live, f"{P}/b1/rev/0123456789abcdef")
         assert sorted(each["buildername"] for each in built) == ["Linux build", "Linux test"]
         assert {each["reason"] for each in built} == {"Self-serve: Requested by ann"}
+        (opt,) = [each for each in await see(live, f"{P}/b1/rev/aa") if each["buildername"] == "Linux build"]
+        assert opt["properties"] == {"flavour": "opt"}
         (pgo,) = [each for each in await see(live, f"{P}/b1/rev/aa") if each["buildername"] == "Linux pgo"]
         assert (pgo["priority"], pgo["complete"]) == (3, 0)
         again = [each for each in await see(live, f"{P}/b1/rev/123456789") if each["build_id"] != 1]
         assert [each["requests"][0]["priority"] for each in again] == [-1, -1]
+        assert {each["requests"][0]["reason"] for each in again} == {"Self-serve: Requested by ann"}
 
 
 async def test_what_is_shown(tmp_path: Path) -> None:
@@ -327,7 +333,7 @@ async def test_numbers_are_kept_over_a_restart(tmp_path: Path) -> None:
         await hand_in(live, tmp_path, 2)
         assert (await see(live, f"{P}/branch2/request/2"))["request_id"] == 2
         reply = await ask(live, "DELETE", f"{P}/b1/request/1?format=json")
-        assert said(reply)["request_id"] == 2
+        assert body_of(reply)["request_id"] == 2
 
 
 async def test_basic_authentication_names_a_user_too(tmp_path: Path) -> None:
@@ -345,7 +351,7 @@ async def test_a_broker_that_is_away_is_told_at_once_and_nothing_is_done_later(t
     """503: it was logged, and ended; so asking again later does it once."""
     async with empty(tmp_path, amqp="amqp://127.0.0.1:9/") as live:
         reply = await ask(live, "POST", f"{P}/b1/rev/1?format=json")
-        assert (reply.status, said(reply)) == (
+        assert (reply.status, body_of(reply)) == (
             503,
             {"status": "FAILED", "msg": "Couldn't send message to broker"},
         )
@@ -356,3 +362,20 @@ async def test_a_broker_that_is_away_is_told_at_once_and_nothing_is_done_later(t
         await ask(live, "POST", f"{P}/b1/rev/2")
         await completed(live, 2)
         assert {each["revision"] for each in await see(live, f"{P}/b1")} == {"2"}
+
+
+async def test_recorded_exchanges_are_answered_as_ever(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Rewrite the answers with --update-golden, and read the diff: somebody's scripts expect them."""
+    recorded = await trio.Path(EXCHANGES).read_text()
+    async with farm(tmp_path) as live:
+
+        async def wait(number: str) -> None:
+            await completed(live, int(number))
+
+        said = await replay(live, recorded, wait)
+    if request.config.getoption("--update-golden"):
+        await trio.Path(EXCHANGES).write_text(said)
+    else:
+        assert said == recorded
