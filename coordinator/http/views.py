@@ -141,7 +141,8 @@ def worker(state: State, worker_: Worker) -> dict[str, Any]:
     return {
         "id": worker_.id,
         "state": ("draining" if worker_.draining else "alive") if worker_.alive else "lost",
-        "slots": worker_.slots,
+        # One that is asking has as many as it has asked for.
+        "slots": len(leases) if worker_.asking else worker_.slots,
         "slots_free": worker_.slots_free,
         "labels": worker_.labels,
         "native": worker_.native,

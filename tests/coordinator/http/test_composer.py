@@ -378,6 +378,19 @@ async def test_two_results_at_once_are_one(tmp_path: Path) -> None:
         assert (state == "succeeded") is (json.loads(output.body) == results[0]["result"])
 
 
+async def test_workers_are_seen(tmp_path: Path) -> None:
+    """Those that registered, and who did not say who they are; with what they hold."""
+    async with running(tmp_path) as live:
+        dialect = Dialect(live)
+        id_ = (await dialect.post("/workers", {"arch": "s390x"}))["worker_id"]
+        await dialect.add()
+        await dialect.take()
+        seen = {each["id"]: each for each in (await live.get("/api/workers"))["workers"]}
+        registered, anonymous = seen[f"composer/{id_}"], seen["composer/anonymous"]
+        assert (registered["labels"], registered["slots"]) == ({"arch": "s390x"}, 0)
+        assert (len(anonymous["leases"]), anonymous["slots"]) == (1, 1)
+
+
 async def test_everything_is_in_the_log(tmp_path: Path) -> None:
     """So that its story can be told."""
     async with running(tmp_path) as live:
