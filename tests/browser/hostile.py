@@ -1,5 +1,6 @@
 """What people call things and let jobs print who mean harm, or never thought of it."""
 
+import re
 import shlex
 
 from clients.graphs import GraphBuilder
@@ -21,6 +22,8 @@ NAMES = (
     "../../etc/passwd?job=-&at=1#/workers",
     " \t two\nlines \u2028 and \ufeff spaces ",
 )
+# What reorders the text around it, unseen itself.
+REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 SAID = (
     f"<script>{OWN}</script><img src=x onerror={OWN}>",
     r"\033[31mred\033[0m \033]0;owned\007\033]8;;javascript:alert(1)\033\\link\033]8;;\033\\",
@@ -38,3 +41,8 @@ def hostile(graph: GraphBuilder) -> GraphBuilder:
     for number, name in enumerate(NAMES[1:]):
         shell(graph, name, f": {number}")
     return graph
+
+
+def shown(name: str) -> str:
+    """A name as the page has it."""
+    return REORDERING.sub("�", name)

@@ -55,3 +55,8 @@ def test_columns_are_as_wide_as_they_need_to_be() -> None:
 def test_of_what_is_too_long_the_ends_are_shown(room: int, text: str) -> None:
     """They tell more than its middle."""
     assert texts.middle("test/link", room) == text
+
+
+def test_what_reorders_a_name_is_seen_in_it() -> None:
+    """At a terminal, too, a name must not look like another one."""
+    assert texts.plain("safe\u202egpj.exe \u2066x\u2069") == "safe�gpj.exe �x�"

@@ -1,6 +1,6 @@
 /** The workers, as the coordinator sees them now. */
 
-import { many } from "./words.ts";
+import { many, seen } from "./words.ts";
 import type { WorkerView } from "./types.ts";
 
 /** What a worker runs, as far as it has slots for it, and what it was given ahead: it asks for more while jobs are short. */
@@ -30,7 +30,7 @@ export class Farm {
 
   /** What people call the worker. */
   name(id: string): string {
-    return this.byId.get(id)?.labels.name ?? id.replace(/^https?:\/\//, "").replace(/\/$/, "");
+    return seen(this.byId.get(id)?.labels.name ?? id.replace(/^https?:\/\//, "").replace(/\/$/, ""));
   }
 
   /** Why a queued job has no worker yet. */

@@ -9,7 +9,7 @@ import { mark } from "./mark.ts";
 import { Cleaner } from "./plain.ts";
 import { records, TABLES } from "./testing.ts";
 import type { Job, WorkerView } from "./types.ts";
-import { duration, ICONS } from "./words.ts";
+import { duration, ICONS, label } from "./words.ts";
 
 const BASE: Job = { id: "0", name: "", state: "queued", attempt: 0, worker: null, lease: null, deps: [], queued_at: null, started_at: null,
   ended_at: null, exit_code: null, error: null, stdout_bytes: 0, stderr_bytes: 0, reason: "", reused: false };
@@ -100,4 +100,10 @@ test("the mark wears the state of the build", () => {
   expect(mark("")).toBe("./mark.svg");
   for (const icon of Object.values(ICONS)) expect(decodeURIComponent(mark(icon))).toContain(`>${icon}</text>`);
   expect(new Set([ICONS.succeeded, ICONS.failed, ICONS.running, ICONS.cancelled].map(mark)).size).toBe(4);
+});
+
+test("what reorders a name is seen in it", () => {
+  expect(label({ name: "safe\u202egpj.exe", id: "1" })).toBe("safe�gpj.exe");
+  expect(label({ name: "\u2066a\u2069 \u200fשלום", id: "1" })).toBe("�a� �שלום");
+  expect(farm.name("w\u202d1")).toBe("w�1");
 });

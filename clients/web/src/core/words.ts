@@ -29,7 +29,13 @@ export const REASONS: Readonly<Record<string, string>> = {
 };
 
 export const look = (job: Job): Look => (job.reused ? "reused" : job.state);
-export const label = (thing: { readonly name: string; readonly id: string }): string => thing.name || thing.id.slice(0, 8);
+// Unseen themselves, they reorder what is around them: a name could look like another one.
+const REORDERING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** A name of somebody's, with a mark where it has a character that reorders text. */
+export const seen = (name: string): string => name.replace(REORDERING, "�");
+
+export const label = (thing: { readonly name: string; readonly id: string }): string => seen(thing.name || thing.id.slice(0, 8));
 export const said = (reason: string): string => REASONS[reason] ?? reason;
 export const count = (number: number): string => number.toLocaleString("en").replaceAll(",", "\u202f");
 export const many = (number: number, word: string): string => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
