@@ -64,7 +64,7 @@ READS: Mapping[str, tuple[str, ...]] = {
     "doctor": ("server",),
     "log": ("server",),
 }
-CLIENT_VERBS = ("build", "watch", "cancel", "builds", "workers", "output", "demo")
+CLIENT_VERBS = ("build", "watch", "cancel", "builds", "workers", "task", "output", "demo")
 _TYPES: Mapping[type, str] = {
     str: "a text",
     int: "an integer",

@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = {
     "cancel": "Cancel a build.",
     "builds": "List the builds.",
     "workers": "List the workers.",
+    "task": "Run, list or stop Cube's tasks.",
     "output": "Show what a job printed.",
     "why": "Explain what became of a job.",
     "graph": "Check and show graphs.",
@@ -41,7 +42,6 @@ terzetto runs distributed builds: a client, a coordinator and workers.
 
 Usage: terzetto VERB [ARGUMENTS]…     terzetto VERB --help says more
 {verbs}
-
 Exit codes: terzetto build --help   Documentation: README.md, clients/README.md
 """
 
