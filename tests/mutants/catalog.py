@@ -245,8 +245,8 @@ MUTANTS = (
     Mutant(
         "the sources in a job's digest",
         "events/decide/jobs.py",
-        "_canonical((spec.job, commands, inputs, deps))",
-        "_canonical((spec.job, commands, [], deps))",
+        "_canonical((spec.job, commands, inputs, deps,",
+        "_canonical((spec.job, commands, [], deps,",
         (DECIDE,),
     ),
     Mutant(
@@ -266,8 +266,8 @@ MUTANTS = (
     Mutant(
         "the renewal of leases at a start",
         "events/folding/workers.py",
-        "        state.workers[id_] = state.workers[id_]._replace(last_seen=state.at)\n\n\ndef hold",
-        "        pass\n\n\ndef hold",
+        "        state.workers[id_] = state.workers[id_]._replace(last_seen=state.at)\n    state.heard",
+        "        pass\n    state.heard",
         (DECIDE,),
     ),
     # --- time, streams, recovery
