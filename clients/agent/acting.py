@@ -142,7 +142,7 @@ class Agent:
         for build in (await self._get(f"/api/builds?{query}"))["builds"]:
             labels = build["labels"]
             # One that a younger request started is not meant, even if this one is late.
-            is_older = int(labels.get(REQUEST_LABEL, 0)) < (wish.request or 0)
+            is_older = _number(labels.get(REQUEST_LABEL, "")) < (wish.request or 0)
             is_it = is_older and labels.get("revision", "").startswith(wish.body["revision"])
             if is_it and build["state"] not in BUILD_ENDED:
                 outcome = await self._cancel_one(wish, build)
@@ -259,6 +259,11 @@ def _labels(wish: Wish, branch: str, builder: str) -> dict[str, str]:
         REQUEST_LABEL: str(wish.request),
         **{f"property:{name}": str(value)[:CHARS_SHOWN] for name, value in properties},
     }
+
+
+def _number(label: str) -> int:
+    """Of the request that started the build; 0 if none did, whatever its client calls one."""
+    return int(label) if label.isascii() and label.isdigit() else 0
 
 
 async def _answer(post: Post, message: bytes) -> None:

@@ -81,6 +81,17 @@ async def test_builds_as_a_table() -> None:
     assert coordinator.queries == [{"limit": "20", "state": "failed"}]
 
 
+async def test_priorities_are_shown_where_there_are_any() -> None:
+    """Most builds have none that matters."""
+    async with serving(pages(build(B7F3, priority=-2), build(B7A0, priority=0))) as url:
+        _, out, _ = await terzetto("builds", url=url)
+    assert [line.split()[:3] for line in out.splitlines()] == [
+        ["BUILD", "STATE", "PRIORITY"],
+        ["b7f30000", "failed", "-2"],
+        ["b7a00000", "failed", "0"],
+    ]
+
+
 async def test_builds_page_by_page() -> None:
     """Pages are fetched until there are enough; programs get all that the coordinator said."""
     first, second = [build(f"{n:040x}") for n in (1, 2)], [build(f"{n:040x}") for n in (3, 4)]

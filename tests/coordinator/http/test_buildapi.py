@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import trio
+from markupsafe import Markup
 
+from coordinator.http import buildapi_pages as pages
 from tests.coordinator.http.buildapi_farm import ANN, ask, completed, empty, farm, hand_in, see
 from tests.coordinator.http.exchanges import replay
 
@@ -320,6 +322,13 @@ async def test_pages_say_it_in_tables_and_escape_what_people_wrote(tmp_path: Pat
             assert "default-src 'none'" in reply.headers["content-security-policy"]
             assert 'http-equiv="refresh"' not in text
         assert "&lt;script&gt;" in (await live.call("GET", f"{P}/jobs/1")).body.decode()
+
+
+def test_a_page_looks_again_while_there_is_something_to_wait_for() -> None:
+    """Without a script."""
+    waiting = pages.page("/builds", "Request 1", Markup(""), refresh=True)
+    assert '<meta http-equiv="refresh" content="30">' in waiting
+    assert "refresh" not in pages.page("/builds", "Request 1", Markup(""))
 
 
 async def test_numbers_are_kept_over_a_restart(tmp_path: Path) -> None:
