@@ -35,6 +35,7 @@ INVARIANTS: Mapping[str, str] = {
     "typed": "leases of typed jobs are heard of by themselves, and those that were cancelled are over",
     "workers": "workers are in the order of their silence, with room for what they run",
     "artifacts": "who holds what is the same from both sides",
+    "requests": "open requests have not ended, and each is numbered, as builds are",
     "files": "files are sources, and only declared outputs are still to be kept",
     "containers": "only what names an image runs in containers, and is not begun anew too often",
     "fold": "each record can follow from those before it",
