@@ -95,7 +95,7 @@ def test_where_versions_part(path: Path, tmp_path: Path, capsys: pytest.CaptureF
     """One does not count losses: they part with the first of them."""
     records = history(LOSE)
     lost = next(r for r in records if isinstance(r.event, JobReleased) and r.event.reason in LOSSES)
-    other = checkout(tmp_path, "job.losses + (event.reason in LOSSES)", "job.losses")
+    other = checkout(tmp_path, "if reason not in LOSSES:", "if reason:")
     lines, _ = said(capsys, "bisect", "--against", other, "--log", path, code=1)
     assert lines[0] == f"the versions part at {lost.position}"
     assert lines[2].split()[-2:] == ["1", "null"]
