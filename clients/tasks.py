@@ -6,7 +6,7 @@ From the book's sources: names are Go's exported field names, states are integer
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
@@ -32,16 +32,6 @@ class State(IntEnum):
     RUNNING = 2
     COMPLETED = 3
     FAILED = 4
-
-
-# What may follow what, as Cube has it from the chapter on health checks on.
-NEXT: Mapping[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.SCHEDULED}),
-    State.SCHEDULED: frozenset({State.SCHEDULED, State.RUNNING, State.FAILED}),
-    State.RUNNING: frozenset({State.RUNNING, State.COMPLETED, State.FAILED, State.SCHEDULED}),
-    State.COMPLETED: frozenset(),
-    State.FAILED: frozenset({State.SCHEDULED}),
-}
 
 
 @frozen(kw_only=True)

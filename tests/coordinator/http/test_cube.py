@@ -64,12 +64,33 @@ async def _manager(tmp_path: Path, **options: Any) -> AsyncIterator["Manager"]:
         yield Manager(live)
 
 
+# What may follow what, as Cube has it from the chapter on health checks on; and a task that is stopped before
+# it ran is completed all the same.
+NEXT = {
+    wire.State.PENDING: {wire.State.SCHEDULED, wire.State.COMPLETED},
+    wire.State.SCHEDULED: {wire.State.SCHEDULED, wire.State.RUNNING, wire.State.FAILED},
+    wire.State.RUNNING: {wire.State.RUNNING, wire.State.COMPLETED, wire.State.FAILED, wire.State.SCHEDULED},
+    wire.State.COMPLETED: set(),
+    wire.State.FAILED: {wire.State.SCHEDULED},
+}
+
+
+def _leads_to(before: wire.State, after: wire.State) -> bool:
+    """Who looks now and then may miss states in between."""
+    reached, new = {before}, {before}
+    while new:
+        new = {state for each in new for state in NEXT[each]} - reached
+        reached |= new
+    return after in reached
+
+
 class Manager:
     """A manager, and the one worker it has, as far as it comes."""
 
     def __init__(self, live: Live) -> None:
         self.live = live
         self.worker = WORKER
+        self.seen: dict[str, wire.State] = {}
 
     async def beat(self, *finished: dict[str, Any], **fields: Any) -> dict[str, Any]:
         """A report of a worker with an engine; returns the job that it is to run, if there is one."""
@@ -85,7 +106,13 @@ class Manager:
         return next(iter((answer["JobsToRun"] or {}).values()), {})
 
     async def tasks(self) -> list[dict[str, Any]]:
+        """All of them; each is what can have become of what it was seen to be before."""
         found: list[dict[str, Any]] = await self.live.get("/tasks")
+        for task in found or ():
+            state = wire.State(task["State"])
+            before = self.seen.setdefault(task["ID"], state)
+            assert _leads_to(before, state), f"{before.name} became {state.name}"
+            self.seen[task["ID"]] = state
         return found
 
     async def one(self) -> dict[str, Any]:
