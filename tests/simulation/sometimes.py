@@ -20,6 +20,7 @@ from events.errors import (
     FILE_UNKNOWN,
     HISTORY_ARCHIVED,
     INTERNAL,
+    JOB_CANCELLED,
     NOT_YOURS,
     READ_ONLY,
     REQUEST_UNKNOWN,
@@ -77,8 +78,8 @@ REASONS = {
     "SourceDropped": ("missing on disk",),
 }
 # Nothing is forgotten or archived within the time that a run takes, no log is one that is only looked at, and
-# nobody asks for one attempt's output, stores files or has a container engine. Who stores other contents
-# under an id in use is answered before it comes to that refusal, and the others are bugs.
+# nobody asks for one attempt's output or for typed jobs, stores files or has a container engine. Who stores
+# other contents under an id in use is answered before it comes to that refusal, and the others are bugs.
 NEVER_EVENTS = {
     "BuildForgotten",
     "BuildPrioritised",
@@ -87,6 +88,7 @@ NEVER_EVENTS = {
     "FileDropped",
     "FileStored",
     "HealthCheckFailed",
+    "LeaseHeard",
     "OutputsKept",
     "RequestFinished",
     "RequestLogged",
@@ -103,6 +105,7 @@ _NEVER = (
     FILE_UNKNOWN,
     HISTORY_ARCHIVED,
     INTERNAL,
+    JOB_CANCELLED,
     NOT_YOURS,
     READ_ONLY,
     REQUEST_UNKNOWN,
