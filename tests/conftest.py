@@ -106,9 +106,9 @@ def fresh_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+def podman() -> Iterator[Podman]:
     """One engine for all tests of this process; a test that ends it starts it again."""
-    with service(tmp_path_factory.mktemp("podman")) as running:
+    with service() as running:
         yield running
 
 

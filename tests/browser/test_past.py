@@ -80,7 +80,7 @@ def test_any_moment_of_any_log_is_what_its_coordinator_says(
         client = stage.enter(shown(log))
         page = visitors.open(client.base_url)
         pages.append((log.stem, page, moments(stage, client, chance, number)))
-    assert len(pages) == 10
+    assert len(pages) >= 10
     wrong = []
     for round_ in range(number):
         for _, page, asked in pages:
