@@ -1,6 +1,6 @@
 """The application: every dialect mounted below one base path, health beside them, one shape of error."""
 
-from quart import Response, request
+from quart import Response, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
 from clients.codec import dumps
@@ -50,9 +50,10 @@ def application(parts: Parts, *, sealed: str = "") -> App:
 
     @app.errorhandler(Exception)
     async def refuse(error: Exception) -> Response:
-        if request.path.startswith(f"{composer.base_path(parts)}/"):
+        path = request.path if has_request_context() else ""  # no dialect has sockets
+        if path.startswith(f"{composer.base_path(parts)}/"):
             return composer.refusal(parts, error)
-        if jobs.is_ours(request.path, base):
+        if jobs.is_ours(path, base):
             return jobs.refusal(error)
         rejected = as_rejected(error)
         return answer_json(rejected, error.code if isinstance(error, HTTPException) else None)

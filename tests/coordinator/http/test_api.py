@@ -135,6 +135,7 @@ async def test_a_build_is_shown_with_its_jobs(tmp_path: Path) -> None:
                 "name": "two",
                 "labels": {},
                 "priority": 0,
+                "number": None,
                 "state": "running",
                 "jobs": 2,
                 "counts": {
