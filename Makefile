@@ -55,7 +55,7 @@ bench: .venv/.ready  ## measurements, one JSON object a line
 	.venv/bin/python -m tests.bench
 
 system:         # what the tests need from the system
-	.ci/packages gcc libc6-dev make curl openssl strace faketime chromium fonts-dejavu-core rabbitmq-server \
+	.ci/packages gcc libc6-dev make curl openssl strace faketime chromium-headless-shell fonts-dejavu-core rabbitmq-server \
 		podman runc iptables busybox-static
 
 .venv/.ready: pyproject.toml uv.lock .ci/bootstrap $(WEB)
