@@ -31,7 +31,7 @@ GOLDEN = sorted(TESTS.joinpath("golden").glob("*.jsonl"))
 GOLDEN.remove(TESTS.joinpath("golden", "what_is_over_is_forgotten.jsonl"))
 SEEDS = tomllib.loads(TESTS.joinpath("regressions", "seeds.toml").read_text())["seed"]
 # In each log; `--soak` looks at ten times as many.
-POSITIONS = 10
+POSITIONS = 6
 # What the page says of a position, once it says so.
 VERDICT = """(at) => {
     const verdict = document.querySelector(".past-banner :is(.same, .different)");
