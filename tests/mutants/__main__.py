@@ -24,7 +24,8 @@ PACKAGES = ("events", "coordinator", "clients", "workers", "tests")
 FILES = ("pyproject.toml", "README.md", "Makefile")
 NOT_NEEDED = shutil.ignore_patterns("__pycache__", "node_modules")
 SECONDS_MAX = 600.0
-RED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+# As a test ends, or in the summary, which is not there if what a mutant left behind ends pytest itself.
+RED = re.compile(r"^(\S+::\S+).* (?:FAILED|ERROR)|^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
 class Copy:
@@ -57,7 +58,7 @@ class Copy:
 
     def first_red(self, tests: Sequence[str]) -> str | None:
         """The first test of these that fails; None if none does."""
-        words = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+        words = ["-m", "pytest", "-v", "-x", "-p", "no:cacheprovider", *tests]
         try:
             ran = self._run(words, SECONDS_MAX)
         except subprocess.TimeoutExpired:
@@ -66,7 +67,7 @@ class Copy:
             return None
         found = RED.search(ran.stdout)
         assert found, ran.stdout + ran.stderr
-        return found[1]
+        return found[1] or found[2]
 
     def _run(self, words: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
