@@ -186,7 +186,7 @@ function paintRun(context: CanvasRenderingContext2D, scene: Scene, row: Row, run
     context.fillStyle = tones.ground;
     for (const stripe of [4, 8]) context.fillRect(x + width - stripe, y, 1.5, part);
   }
-  paintWords(context, scene, run, { x, y, width, tall: part }, tones);
+  paintWords(context, scene, run, { x, y, width, tall: part, isHatched: ready - x >= 2 }, tones);
 }
 
 const toneOf = (outcome: Outcome, tones: Tones): string => (outcome === "released" ? tones.lost : tones[outcome]);
@@ -196,10 +196,12 @@ interface Box {
   readonly y: number;
   readonly width: number;
   readonly tall: number;
+  /** Where words would begin. */
+  readonly isHatched: boolean;
 }
 
 /** The sign of what went wrong, and the job's name where there is room; on the ground, since nothing is read on stripes. */
-function paintWords(context: CanvasRenderingContext2D, scene: Scene, { outcome, place }: Run, { x, y, width, tall }: Box, tones: Tones): void {
+function paintWords(context: CanvasRenderingContext2D, scene: Scene, { outcome, place }: Run, { x, y, width, tall, isHatched }: Box, tones: Tones): void {
   const icon = DRAWN_ICONS[outcome];
   const left = Math.max(x, 0);
   const room = Math.min(x + width, scene.width - scene.gutter) - left;
@@ -212,10 +214,10 @@ function paintWords(context: CanvasRenderingContext2D, scene: Scene, { outcome, 
   }
   const { job } = scene.list[place];
   const name = room < TEXT_MIN ? "" : cut(scene.nameOfJob(job), room - (icon ? 30 : 10), CHARACTER);
-  const isStriped = outcome !== "succeeded" && outcome !== "running";
+  const isStriped = isHatched || (outcome !== "succeeded" && outcome !== "running");
   if (isStriped) {
     context.fillStyle = tones.ground;
-    context.fillRect(left + 3, y + 1.5, 15 + (name ? name.length * CHARACTER + 6 : 0), tall - 3);
+    context.fillRect(left + 3, y + 1.5, (icon ? 15 : 0) + (name ? name.length * CHARACTER + 6 : 0), tall - 3);
   }
   context.fillStyle = isStriped ? toneOf(outcome, tones) : tones.ground;
   if (icon) context.fillText(icon, left + 5, middle);
