@@ -66,7 +66,9 @@ class Podman:
     def run(self, *arguments: str, image: bool = False) -> str:
         """A command of Podman's, to its end; it may be given our image's files."""
         stdin = _image() if image else b""
-        done = subprocess.run(self._argv(arguments), input=stdin, env=self._environ, capture_output=True)
+        done = subprocess.run(
+            self._argv(arguments), input=stdin, env=self._environ, cwd=self._directory, capture_output=True
+        )
         if done.returncode:
             raise OSError(f"podman {arguments[0]}: {done.stderr.decode()}")
         return done.stdout.decode().strip()
@@ -79,8 +81,14 @@ class Podman:
         """Answer on the socket from now on."""
         argv = self._argv(("system", "service", "--time=0", self.url))
         with (self._directory / "service.log").open("ab") as log:
+            # What looks after a container leaves a file named oom where Podman runs, if its memory ran out.
             self._process = subprocess.Popen(
-                argv, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                argv,
+                env=self._environ,
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + SECONDS
         while not self._socket.exists():

@@ -283,3 +283,11 @@ def test_nobody_draws_from_clocks_and_chance_on_his_own() -> None:
 def test_whoever_may_draw_does() -> None:
     """An exception that nobody needs any more is one too many."""
     assert {name for name, _ in draws()} >= MAY_DRAW
+
+
+def test_the_top_level_is_what_it_is_meant_to_be() -> None:
+    """A newcomer finds the packages there and nothing that a test has left behind."""
+    beside = {"tests", "deploy", "pyproject.toml", "README.md", "LICENSE", "uv.lock", "Makefile"}
+    made = {"demo-data", "demo-out", "dist"}  # git ignores them
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__"))}
+    assert found <= {*PACKAGES, *beside, *made}
