@@ -11,6 +11,7 @@ from attrs import evolve
 from clients import composer
 from events.catalog import JobAdded
 from events.commands import NewJob, StartBuild
+from events.decide.builds import new_job
 from events.errors import BAD_GRAPH, JOB_CANCELLED, JOB_UNKNOWN, Rejected
 from events.ids import BuildId, JobId, SourceId, is_hex40
 from events.state import State
@@ -87,21 +88,8 @@ def _resting_on(state: State, build: BuildId, id_: JobId) -> Iterator[JobAdded]:
 
 
 def _same(spec: JobAdded, build: BuildId) -> NewJob:
-    return NewJob(
-        id=spec.job,
-        name=spec.name,
-        inputs=spec.inputs,
-        deps=spec.deps,
-        cmds=spec.commands,
-        timeout_seconds=spec.timeout_seconds,
-        container=spec.container,
-        needs=spec.needs,
-        job_type=spec.job_type,
-        channel=spec.channel,
-        args=spec.args,
-        after_failure=spec.after_failure,
-        same_as=build,
-    )
+    """What it makes is kept once, by the build that it is from."""
+    return evolve(new_job(spec), outputs=(), same_as=build)
 
 
 def _is_same(one: NewJob, other: NewJob) -> bool:
